@@ -1,0 +1,2 @@
+//! What the words mean.
+pub mod ids;

@@ -1,0 +1,3 @@
+//! Andon broadcasts statistical process control (SPC) alerts.
+
+pub mod domain;

@@ -1,0 +1,3 @@
+//! The `andon` binary: arguments to a command, and its outcome to an exit code.
+
+fn main() {}
