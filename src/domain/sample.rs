@@ -1,0 +1,100 @@
+//! A subgroup of measurements and what is plotted of it, in the characteristic's own unit.
+
+/// The most measurements one subgroup may have.
+pub const MAX_SUBGROUP_SIZE: u32 = 25;
+
+/// Why measurements make no subgroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SubgroupError {
+    /// Not within the characteristic's `min_measurements..=subgroup_size`.
+    #[error("{count} measurements given, {expected} expected", expected = range(*min, *max))]
+    Count {
+        /// How many were given.
+        count: usize,
+        /// The fewest allowed.
+        min: u32,
+        /// The most allowed.
+        max: u32,
+    },
+    /// NaN or infinite.
+    #[error("measurement {index} is not a finite number")]
+    NotFinite {
+        /// Its place, from 0.
+        index: usize,
+    },
+}
+
+fn range(min: u32, max: u32) -> String {
+    if min == max { max.to_string() } else { format!("{min} to {max}") }
+}
+
+/// What the charts plot of one subgroup.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Subgroup {
+    /// Number of measurements, at least 1.
+    pub n: u32,
+    /// Mean (of one measurement: itself).
+    pub mean: f64,
+    /// Largest minus smallest; `None` for n = 1.
+    pub range: Option<f64>,
+    /// Standard deviation with n - 1; `None` for n = 1.
+    pub std_dev: Option<f64>,
+}
+
+impl Subgroup {
+    /// Sums up measurements in two passes, so that a large mean does not swallow the deviations.
+    ///
+    /// # Errors
+    /// [`SubgroupError`], if there are too few or too many, or one is not finite.
+    pub fn of(measurements: &[f64], min: u32, max: u32) -> Result<Self, SubgroupError> {
+        let count = measurements.len();
+        let n = u32::try_from(count).unwrap_or(u32::MAX);
+        if n == 0 || !(min..=max).contains(&n) {
+            return Err(SubgroupError::Count { count, min, max });
+        }
+        if let Some(index) = measurements.iter().position(|m| !m.is_finite()) {
+            return Err(SubgroupError::NotFinite { index });
+        }
+        if n == 1 {
+            return Ok(Self { n, mean: measurements[0], range: None, std_dev: None });
+        }
+        let size = f64::from(n);
+        // Around the first value: exact for constant data, and no overflow of the sum.
+        let origin = measurements[0];
+        let mean = origin + measurements.iter().map(|m| (m - origin) / size).sum::<f64>();
+        let squares: f64 = measurements.iter().map(|m| (m - mean).powi(2)).sum();
+        let largest = measurements.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let smallest = measurements.iter().copied().fold(f64::INFINITY, f64::min);
+        let std_dev = (squares / (size - 1.0)).sqrt();
+        Ok(Self { n, mean, range: Some(largest - smallest), std_dev: Some(std_dev) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subgroup_is_summed_up() {
+        let s = Subgroup::of(&[2.0, 4.0, 9.0], 3, 3).expect("three of three");
+        assert_eq!((s.n, s.mean, s.range), (3, 5.0, Some(7.0)));
+        assert!((s.std_dev.expect("n > 1") - 13f64.sqrt()).abs() < 1e-12);
+        let one = Subgroup::of(&[7.5], 1, 1).expect("one of one");
+        assert_eq!((one.mean, one.range, one.std_dev), (7.5, None, None));
+    }
+
+    #[test]
+    fn a_large_mean_does_not_swallow_the_deviations() {
+        let s = Subgroup::of(&[1e9 + 1.0, 1e9 + 2.0, 1e9 + 3.0], 1, 5).expect("within 1 to 5");
+        assert_eq!((s.mean, s.std_dev), (1e9 + 2.0, Some(1.0)));
+    }
+
+    #[test]
+    fn a_wrong_count_and_values_that_are_no_numbers_are_refused() {
+        assert_eq!(Subgroup::of(&[], 1, 5), Err(SubgroupError::Count { count: 0, min: 1, max: 5 }));
+        assert!(matches!(Subgroup::of(&[1.0; 6], 1, 5), Err(SubgroupError::Count { .. })));
+        assert_eq!(Subgroup::of(&[1.0, f64::NAN], 2, 2), Err(SubgroupError::NotFinite { index: 1 }));
+        let text = Subgroup::of(&[1.0], 5, 5).expect_err("too few").to_string();
+        assert_eq!(text, "1 measurements given, 5 expected");
+    }
+}
