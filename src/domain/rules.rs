@@ -234,6 +234,11 @@ pub enum Preset {
 pub struct RuleSet([RuleSetting; 8]);
 
 impl RuleSet {
+    /// All eight switched off.
+    pub fn none() -> Self {
+        Self(Rule::ALL.map(|rule| RuleSetting { enabled: false, ..RuleSetting::standard(rule) }))
+    }
+
     /// The rules of a preset; the others are there, switched off.
     pub fn preset(preset: Preset) -> Self {
         let on: &[u32] = match preset {
@@ -241,7 +246,7 @@ impl RuleSet {
             Preset::WesternElectric | Preset::Balanced => &[1, 2, 5, 6],
             Preset::Outlier => &[1],
         };
-        let mut rules = Rule::ALL.map(RuleSetting::standard);
+        let Self(mut rules) = Self::none();
         for setting in &mut rules {
             setting.enabled = on.contains(&setting.rule.id());
         }

@@ -1,5 +1,10 @@
 //! A subgroup of measurements and what is plotted of it, in the characteristic's own unit.
 
+use chrono::{DateTime, Utc};
+
+use crate::domain::chart::Zone;
+use crate::domain::ids::{CharacteristicId, LimitsId, SampleId};
+
 /// The most measurements one subgroup may have.
 pub const MAX_SUBGROUP_SIZE: u32 = 25;
 
@@ -22,6 +27,9 @@ pub enum SubgroupError {
         /// Its place, from 0.
         index: usize,
     },
+    /// Their mean or range is no finite number any more.
+    #[error("measurements are too large to compute with")]
+    TooLarge,
 }
 
 fn range(min: u32, max: u32) -> String {
@@ -66,8 +74,60 @@ impl Subgroup {
         let largest = measurements.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let smallest = measurements.iter().copied().fold(f64::INFINITY, f64::min);
         let std_dev = (squares / (size - 1.0)).sqrt();
-        Ok(Self { n, mean, range: Some(largest - smallest), std_dev: Some(std_dev) })
+        let range = largest - smallest;
+        if ![mean, range, std_dev].iter().all(|v| v.is_finite()) {
+            return Err(SubgroupError::TooLarge);
+        }
+        Ok(Self { n, mean, range: Some(range), std_dev: Some(std_dev) })
     }
+}
+
+/// How a sample was judged, by the limits in force when it arrived.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judgement {
+    /// The limits that judged it.
+    pub limits_id: LimitsId,
+    /// Where the plotted value lies.
+    pub zone: Zone,
+    /// Whether no rule fired.
+    pub in_control: bool,
+    /// Upper control limit for this sample's size.
+    pub ucl: f64,
+    /// Center line.
+    pub center_line: f64,
+    /// Lower control limit for this sample's size.
+    pub lcl: f64,
+}
+
+/// A sample as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Its id; samples of a characteristic are ordered by it (order of arrival).
+    pub id: SampleId,
+    /// What was measured.
+    pub characteristic_id: CharacteristicId,
+    /// The single values.
+    pub measurements: Vec<f64>,
+    /// What is plotted of them.
+    pub subgroup: Subgroup,
+    /// What the dispersion chart plots; `None` where there is nothing to compare with.
+    pub dispersion_value: Option<f64>,
+    /// When it was measured.
+    pub timestamp: DateTime<Utc>,
+    /// When it arrived here.
+    pub received_at: DateTime<Utc>,
+    /// `None` without limits: not judged is not in control.
+    pub judgement: Option<Judgement>,
+    /// Measurements beyond the specification limits; `None` without such limits.
+    pub out_of_spec: Option<u32>,
+    /// Counts as never taken.
+    pub is_excluded: bool,
+    /// The production batch, as the sender calls it.
+    pub batch: Option<String>,
+    /// Who measured.
+    pub operator: Option<String>,
+    /// The sender's own JSON object, given back as it came.
+    pub metadata: Option<String>,
 }
 
 #[cfg(test)]
@@ -94,6 +154,7 @@ mod tests {
         assert_eq!(Subgroup::of(&[], 1, 5), Err(SubgroupError::Count { count: 0, min: 1, max: 5 }));
         assert!(matches!(Subgroup::of(&[1.0; 6], 1, 5), Err(SubgroupError::Count { .. })));
         assert_eq!(Subgroup::of(&[1.0, f64::NAN], 2, 2), Err(SubgroupError::NotFinite { index: 1 }));
+        assert_eq!(Subgroup::of(&[1e308, -1e308], 2, 2), Err(SubgroupError::TooLarge));
         let text = Subgroup::of(&[1.0], 5, 5).expect_err("too few").to_string();
         assert_eq!(text, "1 measurements given, 5 expected");
     }

@@ -1,0 +1,76 @@
+//! A phase: one set of control limits and the samples that it judges.
+//!
+//! New limits start a new phase at the next arriving sample; no run-rule window reaches back across it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::chart::ChartKind;
+use crate::domain::ids::{CharacteristicId, LimitsId, SampleId};
+use crate::domain::limits::{ControlLimits, DispersionLimits};
+
+/// Where limits come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitsMethod {
+    /// Given by a person or another system.
+    Given,
+    /// Sigma estimated from the mean moving range.
+    MovingRange,
+    /// Sigma estimated from the subgroups' ranges.
+    Range,
+    /// Sigma estimated from the subgroups' standard deviations.
+    StdDev,
+}
+
+impl LimitsMethod {
+    /// How limits are estimated for a chart.
+    pub const fn estimating(chart: ChartKind) -> Self {
+        match chart {
+            ChartKind::IMr => Self::MovingRange,
+            ChartKind::XbarR => Self::Range,
+            ChartKind::XbarS => Self::StdDev,
+        }
+    }
+}
+
+/// The samples that limits were estimated from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BaselineRange {
+    /// The oldest of them.
+    pub first_sample_id: SampleId,
+    /// The newest of them.
+    pub last_sample_id: SampleId,
+    /// How many.
+    pub sample_count: u32,
+}
+
+/// Control limits with their origin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phase {
+    /// The id of these limits.
+    pub id: LimitsId,
+    /// Whose limits.
+    pub characteristic_id: CharacteristicId,
+    /// Limits of the location chart.
+    pub limits: ControlLimits,
+    /// Limits of the dispersion chart, if known.
+    pub dispersion: Option<DispersionLimits>,
+    /// Where they come from.
+    pub method: LimitsMethod,
+    /// What they were estimated from; `None` for given limits.
+    pub baseline: Option<BaselineRange>,
+    /// When they were set.
+    pub timestamp: DateTime<Utc>,
+    /// Why.
+    pub reason: Option<String>,
+    /// By whom.
+    pub user: Option<String>,
+}
+
+impl Phase {
+    /// Whether `other` would judge every sample alike.
+    pub fn judges_like(&self, other: &Self) -> bool {
+        self.limits == other.limits && self.dispersion == other.dispersion
+    }
+}

@@ -1,0 +1,17 @@
+//! What crosses the wire, version 1: the only place that derives it.
+//!
+//! Knows the domain; knows nothing of sockets, HTTP servers or databases. Golden files in `tests/golden/`
+//! hold one example of every message.
+
+pub mod close;
+pub mod event;
+pub mod frame;
+pub mod json;
+pub mod payload;
+pub mod problem;
+pub mod rest;
+pub mod socket;
+pub mod time;
+
+/// The version that `welcome` tells.
+pub const PROTOCOL_VERSION: u32 = 1;

@@ -1,0 +1,32 @@
+//! How an error looks over HTTP: RFC 9457 `application/problem+json`.
+
+use serde::{Deserialize, Serialize};
+
+/// The media type.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// What went wrong, for a program (`type`) and for a person (`title`, `detail`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `urn:problem:andon:` and a short name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The same for every problem of this type.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was wrong here, and what would be right.
+    pub detail: String,
+    /// Where a body does not validate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+}
+
+/// One place of a body that does not validate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// RFC 6901 JSON pointer.
+    pub pointer: String,
+    /// What was wrong there.
+    pub detail: String,
+}

@@ -1,0 +1,324 @@
+//! WebSocket messages, both ways, except the logged events themselves (`protocol::event`).
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::domain::ids::CharacteristicId;
+use crate::protocol::time;
+
+/// Why a client's message was refused; the connection stays open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// Not a JSON object.
+    InvalidJson,
+    /// No type, or one that is not known.
+    UnknownType,
+    /// A field that is missing, wrong, unknown or not built yet; the message names it.
+    InvalidField,
+    /// More subscriptions than one client may have.
+    TooManySubscriptions,
+    /// Not for this client.
+    Forbidden,
+}
+
+/// What a client asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientMessage {
+    /// Add these characteristics.
+    Subscribe(Subscription),
+    /// Leave these characteristics.
+    Unsubscribe(Vec<CharacteristicId>),
+    /// Answer with `pong`.
+    Ping(Ping),
+    /// A token, as the first message.
+    Auth(String),
+}
+
+/// What a `subscribe` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subscription {
+    /// These ones; ids that do not exist (yet) are fine.
+    These(Vec<CharacteristicId>),
+    /// Every characteristic, later ones included.
+    All,
+}
+
+/// An application ping.
+#[derive(Debug, Clone, Default)]
+pub struct Ping {
+    /// Whatever the client put there, given back.
+    pub t: Option<Box<RawValue>>,
+}
+
+impl PartialEq for Ping {
+    fn eq(&self, other: &Self) -> bool {
+        self.t.as_ref().map(|t| t.get()) == other.t.as_ref().map(|t| t.get())
+    }
+}
+
+/// A message that is not understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The contract's code.
+    pub code: ErrorCode,
+    /// What was wrong and what would be right.
+    pub message: String,
+    /// The `type` of the refused message, where it could be read.
+    pub request: Option<String>,
+}
+
+impl ClientMessage {
+    /// Reads one text frame.
+    ///
+    /// # Errors
+    /// [`Refusal`], ready to be answered.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let peek: Peek = serde_json::from_str(text).map_err(|e| Refusal::unreadable(&e))?;
+        let Some(request) = peek.kind else {
+            let message = "a message needs a `type`".to_owned();
+            return Err(Refusal { code: ErrorCode::UnknownType, message, request: None });
+        };
+        let parsed = match request.as_str() {
+            "subscribe" => serde_json::from_str(text)
+                .map_err(|e| e.to_string())
+                .and_then(SubscribeFields::subscription)
+                .map(Self::Subscribe),
+            "unsubscribe" => serde_json::from_str(text)
+                .map_err(|e| e.to_string())
+                .and_then(UnsubscribeFields::ids)
+                .map(Self::Unsubscribe),
+            "ping" => serde_json::from_str(text)
+                .map(|ping: PingFields| Self::Ping(Ping { t: ping.t }))
+                .map_err(|e| e.to_string()),
+            "auth" => serde_json::from_str(text)
+                .map(|auth: AuthFields| Self::Auth(auth.token))
+                .map_err(|_| "auth needs a `token`".to_owned()), // the text may hold the token: do not quote it
+            _ => {
+                let message = "types are: subscribe, unsubscribe, ping, auth".to_owned();
+                let request = Some(request.chars().take(64).collect());
+                return Err(Refusal { code: ErrorCode::UnknownType, message, request });
+            }
+        };
+        parsed.map_err(|message| Refusal { code: ErrorCode::InvalidField, message, request: Some(request) })
+    }
+}
+
+impl Refusal {
+    fn unreadable(error: &serde_json::Error) -> Self {
+        // A wrong `type` is a data error; everything else means that the text is no JSON object.
+        let code = match error.classify() {
+            serde_json::error::Category::Data if !error.to_string().contains("expected struct") => {
+                ErrorCode::InvalidField
+            }
+            _ => ErrorCode::InvalidJson,
+        };
+        Self { code, message: error.to_string(), request: None }
+    }
+}
+
+#[derive(Deserialize)]
+struct Peek {
+    #[serde(rename = "type", alias = "action")]
+    kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubscribeFields {
+    #[serde(rename = "type", alias = "action")]
+    _kind: IgnoredAny,
+    characteristic_ids: Option<Vec<CharacteristicId>>,
+    characteristic_id: Option<CharacteristicId>,
+    #[serde(default)]
+    all: bool,
+}
+
+impl SubscribeFields {
+    fn subscription(self) -> Result<Subscription, String> {
+        if self.all {
+            return match (self.characteristic_ids, self.characteristic_id) {
+                (None, None) => Ok(Subscription::All),
+                _ => Err("`all` stands alone, without characteristic_ids".to_owned()),
+            };
+        }
+        named_ids(self.characteristic_ids, self.characteristic_id).map(Subscription::These)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnsubscribeFields {
+    #[serde(rename = "type", alias = "action")]
+    _kind: IgnoredAny,
+    characteristic_ids: Option<Vec<CharacteristicId>>,
+    characteristic_id: Option<CharacteristicId>,
+}
+
+impl UnsubscribeFields {
+    fn ids(self) -> Result<Vec<CharacteristicId>, String> {
+        named_ids(self.characteristic_ids, self.characteristic_id)
+    }
+}
+
+fn named_ids(
+    many: Option<Vec<CharacteristicId>>,
+    one: Option<CharacteristicId>,
+) -> Result<Vec<CharacteristicId>, String> {
+    match (many, one) {
+        (Some(ids), None) => Ok(ids),
+        (None, Some(id)) => Ok(vec![id]),
+        (Some(_), Some(_)) => Err("give characteristic_ids or characteristic_id, not both".to_owned()),
+        (None, None) => Err("missing field `characteristic_ids`".to_owned()),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PingFields {
+    #[serde(rename = "type", alias = "action")]
+    _kind: IgnoredAny,
+    t: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuthFields {
+    #[serde(rename = "type", alias = "action")]
+    _kind: IgnoredAny,
+    token: String,
+}
+
+/// What the server says, besides events.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// First words on a connection that may listen.
+    Welcome { payload: Welcome },
+    /// The token is good.
+    AuthOk,
+    /// It is not; 4001 follows.
+    AuthError { message: String },
+    /// From here on, events of these characteristics come.
+    Subscribed {
+        characteristic_ids: Vec<CharacteristicId>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        all: bool,
+        epoch: String,
+        /// What the connection's shard has processed.
+        seq: u64,
+        /// The revision that the next event of each characteristic follows.
+        revisions: BTreeMap<i64, u64>,
+    },
+    /// No more events of these.
+    Unsubscribed { characteristic_ids: Vec<CharacteristicId> },
+    /// Answer to an application ping.
+    Pong {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        t: Option<Box<RawValue>>,
+        #[serde(with = "time")]
+        server_time: DateTime<Utc>,
+        seq: u64,
+    },
+    /// A sign of life with positions.
+    Heartbeat {
+        epoch: String,
+        /// What the connection's shard has processed.
+        seq: u64,
+        /// The last event written to this client; 0 before the first.
+        last_sent_seq: u64,
+        /// The end of the log as this node knows it.
+        head_seq: u64,
+        #[serde(with = "time")]
+        server_time: DateTime<Utc>,
+    },
+    /// A message was refused.
+    Error { code: ErrorCode, message: String, request: Option<String> },
+}
+
+/// Who the client is connected to, and from where it counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Welcome {
+    pub connection_id: u64,
+    pub protocol: u32,
+    pub epoch: String,
+    pub seq: u64,
+    pub heartbeat_seconds: f64,
+    #[serde(with = "time")]
+    pub server_time: DateTime<Utc>,
+    pub user: Option<String>,
+}
+
+impl From<Refusal> for ServerMessage {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { code, message, request } = refusal;
+        Self::Error { code, message, request }
+    }
+}
+
+impl ServerMessage {
+    /// The message as JSON text.
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).expect("names and finite numbers always encode")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(id: i64) -> CharacteristicId {
+        CharacteristicId::try_from(id).expect("positive")
+    }
+
+    fn code(text: &str) -> Option<ErrorCode> {
+        ClientMessage::parse(text).err().map(|r| r.code)
+    }
+
+    #[test]
+    fn older_clients_say_action_and_a_single_id() {
+        let these = Ok(ClientMessage::Subscribe(Subscription::These(vec![id(7)])));
+        assert_eq!(ClientMessage::parse(r#"{"type":"subscribe","characteristic_ids":[7]}"#), these);
+        assert_eq!(ClientMessage::parse(r#"{"action":"subscribe","characteristic_id":7}"#), these);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        assert_eq!(code("{"), Some(ErrorCode::InvalidJson));
+        assert_eq!(code("[1]"), Some(ErrorCode::InvalidJson));
+        assert_eq!(code("7"), Some(ErrorCode::InvalidJson));
+        assert_eq!(code("{}"), Some(ErrorCode::UnknownType));
+        assert_eq!(code(r#"{"type":"dance"}"#), Some(ErrorCode::UnknownType));
+        assert_eq!(code(r#"{"type":7}"#), Some(ErrorCode::InvalidField));
+        assert_eq!(code(r#"{"type":"subscribe"}"#), Some(ErrorCode::InvalidField));
+        assert_eq!(code(r#"{"type":"ping","type":"ping"}"#), Some(ErrorCode::InvalidField));
+    }
+
+    #[test]
+    fn a_field_that_is_not_built_yet_is_refused_by_name() {
+        for field in ["since", "snapshot", "filter", "history", "groups", "characteristic_keys"] {
+            let text = format!(r#"{{"type":"subscribe","characteristic_ids":[1],"{field}":true}}"#);
+            let refusal = ClientMessage::parse(&text).expect_err("not built yet");
+            assert_eq!(refusal.code, ErrorCode::InvalidField);
+            assert!(refusal.message.contains(field), "{}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn ids_that_cannot_be_are_refused() {
+        for bad in ["-1", "0", "1.5", "9007199254740992", "\"1\"", "1e999", "null"] {
+            let text = format!(r#"{{"type":"subscribe","characteristic_ids":[{bad}]}}"#);
+            assert!(code(&text).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_refused_auth_does_not_repeat_the_token() {
+        let refusal = ClientMessage::parse(r#"{"type":"auth","token":["s3cret"]}"#).expect_err("no text");
+        assert!(!refusal.message.contains("s3cret"));
+    }
+}
