@@ -78,6 +78,10 @@ impl ClientMessage {
     /// # Errors
     /// [`Refusal`], ready to be answered.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
+        // Serde would also read a struct from an array.
+        if !text.trim_start().starts_with('{') {
+            return Err(Refusal::not_json("a message is a JSON object".to_owned()));
+        }
         let peek: Peek = serde_json::from_str(text).map_err(|e| Refusal::unreadable(&e))?;
         let Some(request) = peek.kind else {
             let message = "a message needs a `type`".to_owned();
@@ -110,14 +114,14 @@ impl ClientMessage {
 
 impl Refusal {
     fn unreadable(error: &serde_json::Error) -> Self {
-        // A wrong `type` is a data error; everything else means that the text is no JSON object.
-        let code = match error.classify() {
-            serde_json::error::Category::Data if !error.to_string().contains("expected struct") => {
-                ErrorCode::InvalidField
-            }
-            _ => ErrorCode::InvalidJson,
-        };
-        Self { code, message: error.to_string(), request: None }
+        if error.classify() == serde_json::error::Category::Data {
+            return Self { code: ErrorCode::InvalidField, message: error.to_string(), request: None };
+        }
+        Self::not_json(error.to_string())
+    }
+
+    fn not_json(message: String) -> Self {
+        Self { code: ErrorCode::InvalidJson, message, request: None }
     }
 }
 
