@@ -1,4 +1,6 @@
 //! Andon broadcasts statistical process control (SPC) alerts.
 
+pub mod clock;
 pub mod domain;
 pub mod protocol;
+pub mod store;

@@ -154,6 +154,18 @@ impl From<&RuleSetting> for RuleView {
     }
 }
 
+impl From<RuleView> for RuleRequest {
+    fn from(view: RuleView) -> Self {
+        Self {
+            rule_id: view.rule_id,
+            enabled: view.enabled,
+            severity: Some(view.severity),
+            requires_acknowledgement: Some(view.requires_acknowledgement),
+            parameters: view.parameters,
+        }
+    }
+}
+
 /// Answer of `GET` and `PUT /characteristics/{id}/rules`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RulesView {

@@ -1,0 +1,35 @@
+//! One process per database file: an advisory lock on a file beside it.
+//!
+//! The operating system lets go of it when the process ends, however it ends.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use crate::store::StoreError;
+
+/// Held as long as the store is open.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Locks `<database>.lock`.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] if another process has it, [`StoreError::Lock`] if it cannot be made.
+    pub fn acquire(database: &Path) -> Result<Self, StoreError> {
+        let mut path = database.as_os_str().to_owned();
+        path.push(".lock");
+        let path = std::path::PathBuf::from(path);
+        let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+            Ok(file) => file,
+            Err(source) => return Err(StoreError::Lock { path, source }),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse(database.to_owned())),
+            Err(TryLockError::Error(source)) => Err(StoreError::Lock { path, source }),
+        }
+    }
+}
