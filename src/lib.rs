@@ -4,3 +4,4 @@ pub mod clock;
 pub mod domain;
 pub mod protocol;
 pub mod store;
+pub mod spc;

@@ -1,0 +1,114 @@
+//! Control limits from a baseline of points, in the characteristic's own unit.
+//!
+//! Sums run over differences from the first point, so that a large mean does not swallow them. How many
+//! points make a good baseline is the caller's policy; here it only matters that there is an estimate.
+
+use crate::domain::chart::{ChartKind, DispersionStatistic};
+use crate::domain::limits::{ControlLimits, DispersionLimits, LimitsError};
+use crate::domain::sample::Subgroup;
+use crate::spc::dispersion::{UnitDispersion, dispersion_limits};
+
+/// What limits are estimated from.
+#[derive(Debug, Clone, Copy)]
+pub struct Baseline<'a> {
+    /// Chooses how sigma is estimated.
+    pub chart: ChartKind,
+    /// The nominal size, which the limits will hold for.
+    pub subgroup_size: u32,
+    /// Oldest first, without the excluded points.
+    pub points: &'a [BaselinePoint],
+}
+
+/// One point of a baseline.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BaselinePoint {
+    /// What was measured.
+    pub subgroup: Subgroup,
+    /// An excluded point stood between this one and the one before: their moving range is dropped.
+    pub follows_break: bool,
+}
+
+/// Limits and where they come from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// Of the location chart.
+    pub limits: ControlLimits,
+    /// Of the dispersion chart.
+    pub dispersion: DispersionLimits,
+    /// Points in the baseline.
+    pub n_samples: usize,
+}
+
+/// Why a baseline gives no limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EstimateError {
+    /// There is no moving range, or no subgroup of two or more: nothing shows sigma.
+    #[error("too few samples to estimate sigma")]
+    TooFew,
+    /// The chart is not defined for such subgroups.
+    #[error("this chart cannot have subgroups of {0}")]
+    SubgroupSize(u32),
+    /// The baseline shows no variation, or its values are too large to calculate with.
+    #[error("the baseline gives no valid control limits")]
+    Refused(#[source] LimitsError),
+}
+
+/// Center line, sigma and three-sigma limits of both charts.
+///
+/// I-MR: mean moving range / d2(2). X-bar/R and X-bar/S: mean of R/d2(n) and S/c4(n) over the subgroups
+/// of two or more, around the mean of all observations.
+///
+/// # Errors
+/// [`EstimateError`], if the baseline shows no sigma or none that limits can be drawn with.
+pub fn estimate(baseline: &Baseline<'_>) -> Result<Estimate, EstimateError> {
+    let Baseline { chart, subgroup_size, points } = *baseline;
+    let fits = subgroup_size > 0 && (chart != ChartKind::IMr || subgroup_size == 1);
+    if !fits || dispersion_limits(chart, 1.0, subgroup_size).is_none() {
+        return Err(EstimateError::SubgroupSize(subgroup_size));
+    }
+    let center_line = mean_of_observations(points).ok_or(EstimateError::TooFew)?;
+    let sigma = match chart.dispersion() {
+        DispersionStatistic::Mr => sigma_from_moving_ranges(points),
+        statistic => sigma_within(points, statistic),
+    }
+    .ok_or(EstimateError::TooFew)?;
+    let limits =
+        ControlLimits::from_sigma(center_line, sigma, subgroup_size).map_err(EstimateError::Refused)?;
+    let dispersion =
+        dispersion_limits(chart, sigma, subgroup_size).ok_or(EstimateError::SubgroupSize(subgroup_size))?;
+    Ok(Estimate { limits, dispersion, n_samples: points.len() })
+}
+
+/// Mean of all observations: each subgroup counts by its size.
+fn mean_of_observations(points: &[BaselinePoint]) -> Option<f64> {
+    let origin = points.first()?.subgroup.mean;
+    let observations: f64 = points.iter().map(|p| f64::from(p.subgroup.n)).sum();
+    let differences = points.iter().map(|p| f64::from(p.subgroup.n) * (p.subgroup.mean - origin));
+    Some(origin + differences.sum::<f64>() / observations)
+}
+
+fn sigma_from_moving_ranges(points: &[BaselinePoint]) -> Option<f64> {
+    let unit = UnitDispersion::of(DispersionStatistic::Mr, 1)?;
+    let pairs = points.windows(2).filter(|pair| !pair[1].follows_break);
+    mean(pairs.map(|pair| (pair[1].subgroup.mean - pair[0].subgroup.mean).abs() / unit.mean))
+}
+
+fn sigma_within(points: &[BaselinePoint], statistic: DispersionStatistic) -> Option<f64> {
+    mean(points.iter().filter_map(|BaselinePoint { subgroup, .. }| {
+        let value = match statistic {
+            DispersionStatistic::S => subgroup.std_dev,
+            DispersionStatistic::R | DispersionStatistic::Mr => subgroup.range,
+        };
+        Some(value? / UnitDispersion::of(statistic, subgroup.n)?.mean)
+    }))
+}
+
+/// The mean of what there is; `None` of nothing.
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (mut count, mut sum) = (0.0, 0.0);
+    for value in values {
+        count += 1.0;
+        sum += value;
+    }
+    (count > 0.0).then(|| sum / count)
+}
