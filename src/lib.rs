@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod domain;
 pub mod protocol;
-pub mod store;
+pub mod services;
 pub mod spc;
+pub mod store;

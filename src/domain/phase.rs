@@ -67,10 +67,3 @@ pub struct Phase {
     /// By whom.
     pub user: Option<String>,
 }
-
-impl Phase {
-    /// Whether `other` would judge every sample alike.
-    pub fn judges_like(&self, other: &Self) -> bool {
-        self.limits == other.limits && self.dispersion == other.dispersion
-    }
-}

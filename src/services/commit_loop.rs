@@ -1,0 +1,138 @@
+//! The one place where anything changes: takes what waits, judges on copies, commits, answers.
+//!
+//! * **State**: the warm states, owned here alone; no lock.
+//! * **Full**: the queue in front is bounded; callers wait, then are told to come back ([`CommitError::Busy`]).
+//! * **Late**: no timer gathers a batch. While one commit is on its way to the disk, the next batch waits
+//!   together; an idle system commits each command at once.
+//! * **Fails**: the copies are dropped and nothing was. A database that does not answer fails the whole batch;
+//!   data that it refuses is found by repeating the batch one by one, so that only the culprit fails.
+//!   While the database takes no writes, it is tried again now and then.
+//! * **Stops**: no new commands; those that wait are committed, then the loop ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::services::Settings;
+use crate::services::queue::{CommitError, CommitQueue, Job};
+use crate::services::warm::Warm;
+use crate::services::work::Work;
+use crate::store::{Store, StoreError};
+
+/// Applies commands to the store.
+#[derive(Debug)]
+pub struct CommitLoop {
+    store: Store,
+    clock: Clock,
+    settings: Settings,
+    jobs: mpsc::Receiver<Box<dyn Job>>,
+    /// Taken from the queue, but too large for the batch before.
+    left_over: Option<Box<dyn Job>>,
+    warm: Warm,
+}
+
+impl CommitLoop {
+    /// The loop, and the queue that leads to it.
+    pub fn new(store: Store, clock: Clock, settings: Settings) -> (Self, CommitQueue) {
+        let timeout = Duration::from_millis(settings.queue_timeout_ms);
+        let (queue, jobs) = CommitQueue::new(settings.queue_commands, timeout);
+        let warm = Warm::new(settings.warm_characteristics);
+        (Self { store, clock, settings, jobs, left_over: None, warm }, queue)
+    }
+
+    /// Runs until `stop`, then commits what still waits.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let probe_interval = Duration::from_millis(self.settings.probe_interval_ms.max(1));
+        loop {
+            let unwritable = !self.store.is_writable();
+            tokio::select! {
+                batch = next_batch(&mut self.jobs, &mut self.left_over, &self.settings) => match batch {
+                    Some(batch) => self.commit(batch).await,
+                    None => break,
+                },
+                () = stop.cancelled(), if !self.jobs.is_closed() => self.jobs.close(),
+                () = sleep(probe_interval), if unwritable => self.probe().await,
+            }
+        }
+        info!("commit loop has committed everything that was waiting");
+    }
+
+    async fn probe(&mut self) {
+        if self.store.probe().await.is_ok() {
+            info!("the database takes writes again");
+        }
+    }
+
+    async fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) {
+        match self.try_commit(&mut batch).await {
+            Ok(()) => batch.into_iter().for_each(|job| job.finish(Ok(()))),
+            Err(StoreError::Unavailable(cause)) => {
+                let error = StoreError::Unavailable(cause);
+                error!(commands = batch.len(), error = %chain(&error), "the database does not take writes");
+                fail(batch, error);
+            }
+            Err(error) if batch.len() == 1 => {
+                warn!(error = %chain(&error), "a command was refused by the database");
+                fail(batch, error);
+            }
+            Err(_) => {
+                for job in batch {
+                    Box::pin(self.commit(vec![job])).await;
+                }
+            }
+        }
+    }
+
+    async fn try_commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        let transaction = self.store.begin().await?;
+        let mut work = Work::new(transaction, self.clock.now(), &self.settings, &mut self.warm);
+        for job in batch {
+            job.apply(&mut work).await?;
+        }
+        work.commit().await
+    }
+}
+
+/// Waits for a command and takes those that wait behind it, up to the size of one transaction.
+///
+/// Cancel safe: it awaits only the first, which `recv` does not lose.
+async fn next_batch(
+    jobs: &mut mpsc::Receiver<Box<dyn Job>>,
+    left_over: &mut Option<Box<dyn Job>>,
+    settings: &Settings,
+) -> Option<Vec<Box<dyn Job>>> {
+    let first = match left_over.take() {
+        Some(job) => job,
+        None => jobs.recv().await?,
+    };
+    let mut bytes = first.bytes();
+    let mut batch = vec![first];
+    while batch.len() < settings.commands_per_commit.max(1) {
+        let Ok(job) = jobs.try_recv() else { break };
+        bytes += job.bytes();
+        if bytes > settings.bytes_per_commit {
+            *left_over = Some(job);
+            break;
+        }
+        batch.push(job);
+    }
+    Some(batch)
+}
+
+fn fail(batch: Vec<Box<dyn Job>>, error: StoreError) {
+    let error = Arc::new(error);
+    for job in batch {
+        job.finish(Err(CommitError::Store(Arc::clone(&error))));
+    }
+}
+
+/// An error with all its causes, for a log line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |e| e.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,64 @@
+//! The domain services the field names: [`SpcEngine`], [`AlertManager`], [`ControlLimitService`], and the
+//! [`Catalog`] of what they work on.
+//!
+//! They never publish and never notify: they **commit**. Each call becomes a command in one bounded queue;
+//! the [commit loop](commit_loop) takes what waits, judges on copies of the warm state, writes everything in
+//! one transaction, and only then makes the copies the state and answers the callers. So samples, limits,
+//! rules and acknowledgements have one order, and what one transaction holds is exactly what is published.
+//!
+//! Knows the store, the statistics and the domain; knows nothing of sockets, HTTP or the event bus.
+
+mod alert_manager;
+mod catalog;
+pub mod commit_loop;
+mod control_limits;
+mod queue;
+mod spc_engine;
+mod warm;
+mod work;
+
+use serde::Deserialize;
+
+pub use alert_manager::{AcknowledgeError, Acknowledged, AlertManager, Answer, Chosen};
+pub use catalog::{Catalog, CreateError, ReasonCodesError, RulesUpdateError};
+pub use commit_loop::CommitLoop;
+pub use control_limits::{
+    BaselineSignals, ControlLimitService, GivenLimits, LimitsChange, LimitsRefusal, Recalculated, Selection,
+    Signed,
+};
+pub use queue::{CommitError, CommitQueue};
+pub use spc_engine::{CharacteristicRef, NewSample, RecordedSample, SampleError, SpcEngine};
+
+/// How commands are gathered and judged.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Commands that may wait for the commit loop.
+    pub queue_commands: usize,
+    /// How long a caller waits for a place in that queue before it is told to come back.
+    pub queue_timeout_ms: u64,
+    /// Commands that share one transaction, at most.
+    pub commands_per_commit: usize,
+    /// Bytes of measurements and texts that share one transaction, at most.
+    pub bytes_per_commit: usize,
+    /// Characteristics whose state is kept warm (about 1 KB each); the others are read again when needed.
+    pub warm_characteristics: usize,
+    /// Samples that a recalculation reads, at most: the newest ones.
+    pub baseline_samples: u32,
+    /// How often to try whether an unwritable database takes writes again.
+    pub probe_interval_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            queue_commands: 4_096,
+            queue_timeout_ms: 5_000,
+            commands_per_commit: 512,
+            bytes_per_commit: 1 << 20,
+            warm_characteristics: 10_000,
+            baseline_samples: 50_000,
+            probe_interval_ms: 1_000,
+        }
+    }
+}
