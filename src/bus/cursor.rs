@@ -3,6 +3,7 @@
 //! Hands out pointers to events; cloning the event itself is the caller's, outside the lock.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::{Arc, RwLockReadGuard};
 
 use tokio::task::coop;
@@ -18,6 +19,13 @@ pub struct Lagged {
     pub missed: u64,
     /// Where the subscriber stands now: the oldest event that was in the ring at that moment.
     pub resume_at: u64,
+}
+
+impl Lagged {
+    /// The positions that were missed: what to read from a log, if there is one.
+    pub fn missed_positions(&self) -> Range<u64> {
+        self.resume_at - self.missed..self.resume_at
+    }
 }
 
 /// The position asked for is not in the ring: overwritten already, before the bus began, or not published yet.

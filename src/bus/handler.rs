@@ -6,6 +6,8 @@
 
 use std::any::Any;
 use std::collections::HashSet;
+use std::fmt::Debug;
+use std::future::poll_fn;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -35,8 +37,8 @@ pub enum Delivery<E> {
         position: u64,
         event: E,
     },
-    /// Events up to [`Lagged::resume_at`] are no longer in the ring; the handler reads them where they are kept.
-    /// Its next call is for an event at or after that position, or says that it lagged again meanwhile.
+    /// The [`Lagged::missed_positions`] are no longer in the ring; the handler reads them where they are kept.
+    /// Its next call is for an event from [`Lagged::resume_at`] on, or says that it lagged again meanwhile.
     Lagged(Lagged),
 }
 
@@ -114,6 +116,8 @@ impl<E: BusEvent + Clone + Send + Sync + 'static> EventBus<E> {
 
     /// Like [`subscribe`](Self::subscribe), for a handler that must miss nothing: when it falls off the ring it is
     /// called with [`Delivery::Lagged`] and reads what it missed from a log.
+    ///
+    /// No call is repeated, not even after a panic: the handler keeps the position up to which it is really done.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -207,7 +211,7 @@ enum Call {
 /// The future's output, or what it panicked with. Never polls it again after a panic.
 async fn catching_panics<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
     let mut future = pin!(future);
-    std::future::poll_fn(|context| {
+    poll_fn(|context| {
         // Unwind safe as far as the bus goes: what the call shares with it are atomics and a whole event.
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(poll) => poll.map(Ok),
@@ -222,7 +226,7 @@ fn message_of(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(not a text)")
 }
 
-impl<K: Copy + Eq + Hash + std::fmt::Debug + Send + Sync + 'static> Kinds<K> {
+impl<K: Copy + Eq + Hash + Debug + Send + Sync + 'static> Kinds<K> {
     fn into_filter<E: BusEvent<Kind = K>>(self) -> Filter<E> {
         match self {
             Self::Every => Filter { wants: Box::new(|_| true), kinds: vec![BusStats::EVERY_KIND.to_owned()] },

@@ -20,7 +20,7 @@ pub(super) struct Shared<E> {
     pub(super) news: Notify,
     /// Wakes a shutdown in progress: a cursor has read everything, or is gone.
     pub(super) drained: Notify,
-    /// Touched when somebody comes, goes or asks for statistics; never by `publish`, which has no task to ask.
+    /// Who is subscribed. A lock and not a task that owns it, as a bus needs no runtime; `publish` never takes it.
     roster: Mutex<Vec<Arc<Subscriber<E>>>>,
     pub(super) handlers: TaskTracker,
     /// Cancelled when the grace of a shutdown is over; handler calls end at their next await.

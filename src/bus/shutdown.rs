@@ -40,7 +40,8 @@ impl<E: Clone + Send + Sync + 'static> EventBus<E> {
     ///
     /// Handlers end when they have drained. A cursor counts as done when it has read the last event or is dropped;
     /// it finds `Closed` after that. When the grace is over, cursors find `Closed` wherever they stand, and handler
-    /// calls in progress are dropped at their next await. Calling again is harmless.
+    /// calls in progress are dropped at their next await. Calling again is harmless. A handler that calls it
+    /// waits for itself until the grace is over, and is cut.
     ///
     /// # Panics
     /// Without a tokio runtime with time enabled.

@@ -68,6 +68,7 @@ fn a_batch_is_appended_up_to_its_maximum_and_a_gap_comes_alone() {
     bus.publish_all('a'..='f').unwrap();
     let gap = Lagged { missed: 2, resume_at: 2 };
     assert_eq!(cursor.try_next_batch(at_most(3), &mut out), Some(NextBatch::Lagged(gap)));
+    assert_eq!(gap.missed_positions(), 0..2);
     assert_eq!(out, []);
     assert_eq!(cursor.try_next_batch(at_most(3), &mut out), Some(NextBatch::Events));
     assert_eq!(cursor.try_next_batch(at_most(3), &mut out), Some(NextBatch::Events));
@@ -113,6 +114,16 @@ async fn a_waiting_cursor_wakes_for_an_event_from_a_plain_thread() {
     let next = tokio::spawn(async move { cursor.next().await });
     tokio::task::yield_now().await; // on this single thread: the reader waits now
     std::thread::spawn(move || bus.publish('a')).join().unwrap().unwrap();
+    assert_eq!(soon(next).await.unwrap(), event(0, 'a'));
+}
+
+#[tokio::test]
+async fn a_waiting_cursor_wakes_for_a_batch() {
+    let bus = bus_of(2);
+    let mut cursor = bus.subscribe_cursor("cursor");
+    let next = tokio::spawn(async move { cursor.next().await });
+    tokio::task::yield_now().await; // on this single thread: the reader waits now
+    bus.publish_all(['a', 'b']).unwrap();
     assert_eq!(soon(next).await.unwrap(), event(0, 'a'));
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::Semaphore;
 
 use super::{Kind, Signal, bus_of, soon, stats_of, until};
-use crate::bus::{BusStats, Delivery, EventBus, Kinds, Lagged};
+use crate::bus::{BusEvent, BusStats, Delivery, EventBus, Kinds, Lagged};
 
 /// What a handler was called with, in order.
 struct Heard<T>(Arc<Mutex<Vec<T>>>);
@@ -103,6 +103,32 @@ async fn a_handler_that_panics_hurts_no_other() {
 }
 
 #[tokio::test]
+async fn an_event_that_panics_when_cloned_costs_the_handler_that_event_only() {
+    #[derive(Debug, PartialEq)]
+    struct Brittle(u64);
+    impl Clone for Brittle {
+        fn clone(&self) -> Self {
+            assert_ne!(self.0, 1, "not clonable");
+            Self(self.0)
+        }
+    }
+    impl BusEvent for Brittle {
+        type Kind = ();
+        fn kind(&self) {}
+    }
+    let (bus, calls) = (bus_of(8), Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&calls);
+    bus.subscribe("handler", [()], move |Brittle(number)| {
+        counted.fetch_add(number, SeqCst);
+        std::future::ready(())
+    });
+    bus.publish_all((0..4).map(Brittle)).unwrap();
+    until(|| stats_of(&bus, "handler").depth == 0).await;
+    assert_eq!((stats_of(&bus, "handler").handled, stats_of(&bus, "handler").panicked), (3, 1));
+    assert_eq!(calls.load(SeqCst), 2 + 3);
+}
+
+#[tokio::test]
 async fn a_slow_handler_delays_no_other_and_shows_its_depth() {
     let (bus, door) = (bus_of(8), Arc::new(Semaphore::new(0)));
     let (slow, quick) = (Heard::new(), Heard::new());
@@ -155,6 +181,8 @@ async fn unsubscribing_lets_the_running_call_finish_and_starts_no_other() {
     bus.publish_all(samples(0..3)).unwrap();
     until(|| stats_of(&bus, "leaving").running).await;
     subscription.unsubscribe();
+    tokio::task::yield_now().await; // on this single thread: the handler's task has noticed
+    assert!(stats_of(&bus, "leaving").running);
     door.add_permits(3);
     soon(subscription.ended()).await;
     assert_eq!(heard.so_far(), [Signal::Sample(0)]);

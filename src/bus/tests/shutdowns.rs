@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use super::{DEADLINE, Kind, Signal, bus_of, drain, event, soon, stats_of, until};
 use crate::bus::{Closed, EventBus, Kinds, LeftBehind, Next, ShutdownReport};
 
@@ -17,6 +19,12 @@ fn left_behind(name: &str, undelivered: u64, running: bool) -> LeftBehind {
 
 fn hang(_: Signal) -> std::future::Pending<()> {
     pending()
+}
+
+/// With a grace beyond the deadline: only draining can end it in time.
+fn shut_down_in_the_background(bus: &EventBus<char>) -> JoinHandle<ShutdownReport> {
+    let bus = bus.clone();
+    tokio::spawn(async move { bus.shutdown(DEADLINE * 2).await })
 }
 
 #[tokio::test]
@@ -60,14 +68,26 @@ async fn cursors_read_the_rest_during_a_shutdown_and_then_find_closed() {
 }
 
 #[tokio::test]
+async fn a_shutdown_returns_when_the_last_event_is_read_though_the_cursor_stays() {
+    let bus = bus_of(4);
+    let mut cursor = bus.subscribe_cursor("cursor");
+    bus.publish_all(['a', 'b']).unwrap();
+    let stopping = shut_down_in_the_background(&bus);
+    until(|| bus.stats().closed).await;
+    assert_eq!(cursor.try_next(), Some(event(0, 'a')));
+    tokio::task::yield_now().await;
+    assert!(!stopping.is_finished());
+    assert_eq!(cursor.try_next(), Some(event(1, 'b')));
+    assert!(soon(stopping).await.unwrap().is_clean());
+    assert_eq!(cursor.try_next(), Some(Next::Closed));
+}
+
+#[tokio::test]
 async fn a_cursor_that_leaves_is_not_waited_for() {
     let bus = bus_of(4);
     let cursor = bus.subscribe_cursor("cursor");
     bus.publish('a').unwrap();
-    let stopping = tokio::spawn({
-        let bus = bus.clone();
-        async move { bus.shutdown(DEADLINE * 2).await }
-    });
+    let stopping = shut_down_in_the_background(&bus);
     until(|| bus.stats().closed).await;
     drop(cursor);
     assert!(soon(stopping).await.unwrap().is_clean());
