@@ -1,7 +1,7 @@
 //! Andon broadcasts statistical process control (SPC) alerts.
 
-pub mod clock;
 pub mod bus;
+pub mod clock;
 pub mod domain;
 pub mod protocol;
 pub mod services;
