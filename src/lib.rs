@@ -7,3 +7,4 @@ pub mod protocol;
 pub mod services;
 pub mod spc;
 pub mod store;
+pub mod spc;
