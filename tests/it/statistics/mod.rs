@@ -1,0 +1,13 @@
+//! The statistics against exact figures, published data, a brute-force model and simulation.
+
+mod boundaries;
+mod constants;
+mod estimation;
+mod involved;
+mod limits;
+mod messages;
+mod model;
+mod published;
+mod run_lengths;
+mod support;
+mod unequal_sizes;
