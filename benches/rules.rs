@@ -9,7 +9,7 @@ use andon::domain::ids::SampleId;
 use andon::domain::limits::ControlLimits;
 use andon::domain::rules::{Preset, RuleSet};
 use andon::domain::sample::Subgroup;
-use andon::spc::{Judging, PhaseLimits, PhaseState, Point};
+use andon::spc::{Judging, PhaseLimits, PhaseState, Point, dispersion_limits};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -50,6 +50,22 @@ fn judge(c: &mut Criterion) {
             });
         });
     }
+    // Subgroups of 4 where 5 are nominal: lines of their own for both charts.
+    let dispersion = dispersion_limits(ChartKind::XbarR, 1.0, 5);
+    let limits = PhaseLimits::new(ControlLimits::from_sigma(0.0, 1.0, 5).expect("valid limits"), dispersion);
+    let judging = Judging::new(ChartKind::XbarR, RuleSet::preset(Preset::Nelson));
+    let smaller: Vec<Point> = points
+        .iter()
+        .map(|p| Point { subgroup: Subgroup { n: 4, range: Some(2.0), ..p.subgroup }, ..*p })
+        .collect();
+    let mut state = PhaseState::new();
+    group.bench_function("all_eight_of_smaller_subgroups", |b| {
+        b.iter(|| {
+            for point in &smaller {
+                black_box(state.judge(black_box(point), Some(&limits), &judging));
+            }
+        });
+    });
     group.finish();
 }
 

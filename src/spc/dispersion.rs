@@ -27,6 +27,17 @@ impl UnitDispersion {
             }
         }
     }
+
+    /// Three-sigma limits for a known `sigma` of single observations, the lower one floored at 0.
+    pub(super) fn limits(self, statistic: DispersionStatistic, sigma: f64) -> DispersionLimits {
+        let Self { mean, std_dev } = self;
+        DispersionLimits {
+            statistic,
+            center_line: mean * sigma,
+            ucl: (mean + 3.0 * std_dev) * sigma,
+            lcl: ((mean - 3.0 * std_dev) * sigma).max(0.0),
+        }
+    }
 }
 
 /// Three-sigma limits of the dispersion chart of `chart` for a known `sigma` of single observations.
@@ -34,13 +45,7 @@ impl UnitDispersion {
 /// `None` if subgroups of `subgroup_size` have no such chart: below 2 or above 25 for R and S.
 pub fn dispersion_limits(chart: ChartKind, sigma: f64, subgroup_size: u32) -> Option<DispersionLimits> {
     let statistic = chart.dispersion();
-    let unit = UnitDispersion::of(statistic, subgroup_size)?;
-    Some(DispersionLimits {
-        statistic,
-        center_line: unit.mean * sigma,
-        ucl: (unit.mean + 3.0 * unit.std_dev) * sigma,
-        lcl: ((unit.mean - 3.0 * unit.std_dev) * sigma).max(0.0),
-    })
+    Some(UnitDispersion::of(statistic, subgroup_size)?.limits(statistic, sigma))
 }
 
 /// `limits`, which hold for subgroups of `nominal`, as they are for subgroups of `n`: the center line in

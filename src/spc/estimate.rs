@@ -6,7 +6,7 @@
 use crate::domain::chart::{ChartKind, DispersionStatistic};
 use crate::domain::limits::{ControlLimits, DispersionLimits, LimitsError};
 use crate::domain::sample::Subgroup;
-use crate::spc::dispersion::{UnitDispersion, dispersion_limits};
+use crate::spc::dispersion::UnitDispersion;
 
 /// What limits are estimated from.
 #[derive(Debug, Clone, Copy)]
@@ -62,21 +62,19 @@ pub enum EstimateError {
 /// [`EstimateError`], if the baseline shows no sigma or none that limits can be drawn with.
 pub fn estimate(baseline: &Baseline<'_>) -> Result<Estimate, EstimateError> {
     let Baseline { chart, subgroup_size, points } = *baseline;
-    let fits = subgroup_size > 0 && (chart != ChartKind::IMr || subgroup_size == 1);
-    if !fits || dispersion_limits(chart, 1.0, subgroup_size).is_none() {
-        return Err(EstimateError::SubgroupSize(subgroup_size));
-    }
-    let center_line = mean_of_observations(points).ok_or(EstimateError::TooFew)?;
-    let sigma = match chart.dispersion() {
-        DispersionStatistic::Mr => sigma_from_moving_ranges(points),
-        statistic => sigma_within(points, statistic),
-    }
-    .ok_or(EstimateError::TooFew)?;
+    let statistic = chart.dispersion();
+    let unit = UnitDispersion::of(statistic, subgroup_size)
+        .filter(|_| chart != ChartKind::IMr || subgroup_size == 1)
+        .ok_or(EstimateError::SubgroupSize(subgroup_size))?;
+    let sigma = match statistic {
+        DispersionStatistic::Mr => mean(moving_ranges(points).map(|range| range / unit.mean)),
+        DispersionStatistic::R => sigma_within(points, statistic, |subgroup| subgroup.range),
+        DispersionStatistic::S => sigma_within(points, statistic, |subgroup| subgroup.std_dev),
+    };
+    let (center_line, sigma) = mean_of_observations(points).zip(sigma).ok_or(EstimateError::TooFew)?;
     let limits =
         ControlLimits::from_sigma(center_line, sigma, subgroup_size).map_err(EstimateError::Refused)?;
-    let dispersion =
-        dispersion_limits(chart, sigma, subgroup_size).ok_or(EstimateError::SubgroupSize(subgroup_size))?;
-    Ok(Estimate { limits, dispersion, n_samples: points.len() })
+    Ok(Estimate { limits, dispersion: unit.limits(statistic, sigma), n_samples: points.len() })
 }
 
 /// Mean of all observations: each subgroup counts by its size.
@@ -87,19 +85,19 @@ fn mean_of_observations(points: &[BaselinePoint]) -> Option<f64> {
     Some(origin + differences.sum::<f64>() / observations)
 }
 
-fn sigma_from_moving_ranges(points: &[BaselinePoint]) -> Option<f64> {
-    let unit = UnitDispersion::of(DispersionStatistic::Mr, 1)?;
-    let pairs = points.windows(2).filter(|pair| !pair[1].follows_break);
-    mean(pairs.map(|pair| (pair[1].subgroup.mean - pair[0].subgroup.mean).abs() / unit.mean))
+fn moving_ranges(points: &[BaselinePoint]) -> impl Iterator<Item = f64> {
+    let unbroken = points.windows(2).filter(|pair| !pair[1].follows_break);
+    unbroken.map(|pair| (pair[1].subgroup.mean - pair[0].subgroup.mean).abs())
 }
 
-fn sigma_within(points: &[BaselinePoint], statistic: DispersionStatistic) -> Option<f64> {
+/// Mean of what each subgroup of two or more says of sigma, by the constant of its own size.
+fn sigma_within(
+    points: &[BaselinePoint],
+    statistic: DispersionStatistic,
+    plotted: fn(&Subgroup) -> Option<f64>,
+) -> Option<f64> {
     mean(points.iter().filter_map(|BaselinePoint { subgroup, .. }| {
-        let value = match statistic {
-            DispersionStatistic::S => subgroup.std_dev,
-            DispersionStatistic::R | DispersionStatistic::Mr => subgroup.range,
-        };
-        Some(value? / UnitDispersion::of(statistic, subgroup.n)?.mean)
+        Some(plotted(subgroup)? / UnitDispersion::of(statistic, subgroup.n)?.mean)
     }))
 }
 

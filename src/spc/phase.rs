@@ -41,6 +41,11 @@ impl Judging {
         let dispersion = !matches!(chart.dispersion(), DispersionStatistic::Mr);
         Self { chart, rules, dispersion }
     }
+
+    /// Limits of another statistic, left from before the chart was changed, judge nothing.
+    fn applies(&self, limits: &DispersionLimits) -> bool {
+        self.dispersion && limits.statistic == self.chart.dispersion()
+    }
 }
 
 /// What became of one point.
@@ -92,8 +97,12 @@ impl PhaseState {
             self.window.push(mean, n, &lines);
             self.newest = (self.newest + 1) % REMEMBERED;
             self.sample_ids[self.newest] = point.sample_id;
-            let dispersion = dispersion_value.filter(|_| judging.dispersion).zip(limits.dispersion_lines(n));
-            Judged { zone: lines.zone(mean), lines, signals: self.signals(&judging.rules, dispersion) }
+            let mut signals = self.window.signals(&judging.rules);
+            let dispersion = limits.dispersion_lines(n).filter(|lines| judging.applies(lines));
+            if let Some(signal) = dispersion_value.zip(dispersion).and_then(beyond_limits) {
+                signals.add(signal);
+            }
+            Judged { zone: lines.zone(mean), lines, signals }
         });
         Verdict { dispersion_value, judged }
     }
@@ -125,31 +134,21 @@ impl PhaseState {
             DispersionStatistic::S => subgroup.std_dev,
         }
     }
-
-    fn signals(&self, rules: &RuleSet, dispersion: Option<(f64, DispersionLimits)>) -> Signals {
-        let mut signals = Signals::default();
-        for setting in rules.iter().filter(|setting| setting.enabled) {
-            if let Some(signal) = self.window.signal(setting.rule(), setting.pattern()) {
-                signals.add(signal);
-            }
-        }
-        if let Some((value, limits)) = dispersion {
-            let side = match value {
-                v if v > limits.ucl => Some(Side::Upper),
-                v if v < limits.lcl => Some(Side::Lower),
-                _ => None,
-            };
-            if side.is_some() {
-                let (rule, pattern) = (Rule::Outlier, Rule::Outlier.default_pattern());
-                signals.add(Signal { chart: Chart::Dispersion, rule, pattern, side });
-            }
-        }
-        signals
-    }
 }
 
 impl Default for PhaseState {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Rule 1 of the dispersion chart.
+fn beyond_limits((value, limits): (f64, DispersionLimits)) -> Option<Signal> {
+    let side = match value {
+        v if v > limits.ucl => Side::Upper,
+        v if v < limits.lcl => Side::Lower,
+        _ => return None,
+    };
+    let (rule, pattern) = (Rule::Outlier, Rule::Outlier.default_pattern());
+    Some(Signal { chart: Chart::Dispersion, rule, pattern, side: Some(side) })
 }

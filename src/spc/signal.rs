@@ -20,14 +20,15 @@ impl Signal {
     /// A sentence for people, without a full stop. `watched` names what a dispersion chart plots.
     pub fn message(&self, watched: ChartKind) -> String {
         let Pattern { k, m } = self.pattern;
-        let above = if self.side == Some(Side::Lower) { "below" } else { "above" };
-        let limit = if self.side == Some(Side::Lower) { "lower" } else { "upper" };
-        let increasing = if self.side == Some(Side::Lower) { "decreasing" } else { "increasing" };
+        let (above, upper, increasing) = match self.side {
+            Some(Side::Lower) => ("below", "lower", "decreasing"),
+            Some(Side::Upper) | None => ("above", "upper", "increasing"),
+        };
         match self.rule {
             _ if self.chart == Chart::Dispersion => {
-                format!("{} {above} its {limit} control limit", plotted(watched.dispersion()))
+                format!("{} {above} its {upper} control limit", plotted(watched.dispersion()))
             }
-            Rule::Outlier => format!("point {above} the {limit} control limit"),
+            Rule::Outlier => format!("point {above} the {upper} control limit"),
             Rule::Shift => format!("{m} points in a row {above} the center line"),
             Rule::Trend => format!("{m} points in a row {increasing}"),
             Rule::Alternation => format!("{m} points in a row alternating up and down"),

@@ -5,9 +5,9 @@
 //! of m points is a question about the lowest m bits.
 
 use crate::domain::chart::{Chart, Side};
-use crate::domain::rules::{MAX_WINDOW, Pattern, Rule};
+use crate::domain::rules::{MAX_WINDOW, Pattern, Rule, RuleSet};
 use crate::spc::lines::Lines;
-use crate::spc::signal::Signal;
+use crate::spc::signal::{Signal, Signals};
 
 /// Which points were up, and which were down, in some sense; none is both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,8 +90,18 @@ impl Window {
         self.len
     }
 
-    /// The signal of `rule`, if its pattern ends at the newest point.
-    pub(super) fn signal(&self, rule: Rule, pattern: Pattern) -> Option<Signal> {
+    /// The rules whose pattern ends at the newest point.
+    pub(super) fn signals(&self, rules: &RuleSet) -> Signals {
+        let mut signals = Signals::default();
+        for setting in rules.iter().filter(|setting| setting.enabled) {
+            if let Some(signal) = self.signal(setting.rule(), setting.pattern()) {
+                signals.add(signal);
+            }
+        }
+        signals
+    }
+
+    fn signal(&self, rule: Rule, pattern: Pattern) -> Option<Signal> {
         let newest = last(pattern.m);
         let all = |mask: u64| mask & newest == newest;
         let [center, one_sigma, two_sigma, limits] = self.beyond;

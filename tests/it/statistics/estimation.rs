@@ -96,9 +96,9 @@ fn a_large_mean_does_not_swallow_the_variation() {
     let far = of(ChartKind::IMr, 1, &individuals([1.0, 3.0, 2.0, 6.0].map(|x| x + FAR))).expect("limits");
     assert_eq!(far.limits.sigma(), near.limits.sigma());
     assert_eq!(far.limits.center_line() - FAR, near.limits.center_line());
-    let many = vec![individuals([FAR + 0.25, FAR + 0.75]); 5_000].concat();
-    let drifting_sum = of(ChartKind::IMr, 1, &many).expect("limits");
-    assert_eq!(drifting_sum.limits.center_line(), FAR + 0.5);
+    let many = vec![points([&[0.05, 0.15]]); 10_000].concat();
+    let estimate = of(ChartKind::XbarR, 2, &many).expect("limits");
+    assert_eq!(estimate.limits.center_line(), many[0].subgroup.mean, "a sum of tenths would drift");
 }
 
 #[test]

@@ -169,6 +169,20 @@ fn the_dispersion_chart_is_on_for_ranges_and_off_for_moving_ranges_unless_asked_
 }
 
 #[test]
+fn dispersion_limits_of_another_statistic_judge_nothing() {
+    let ranges = dispersion_limits(ChartKind::XbarR, 1.0, 5);
+    let limits = PhaseLimits::new(control_limits(-3.0, 0.0, 3.0, 5), ranges);
+    let subgroup = Subgroup { n: 5, mean: 0.0, range: Some(9.0), std_dev: Some(9.0) };
+    let point = Point { sample_id: sample_id(1), subgroup };
+    let sides = |chart| {
+        let judging = Judging::new(chart, rules(&[1]));
+        dispersion_sides(&PhaseState::new().judge(&point, Some(&limits), &judging))
+    };
+    assert_eq!(sides(ChartKind::XbarR), [Some(Side::Upper)]);
+    assert_eq!(sides(ChartKind::XbarS), []);
+}
+
+#[test]
 fn the_state_of_a_characteristic_stays_small() {
     assert!(size_of::<PhaseState>() < 1024, "{} bytes", size_of::<PhaseState>());
 }

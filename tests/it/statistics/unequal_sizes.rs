@@ -62,6 +62,25 @@ fn a_trend_is_one_of_plain_means_while_the_sizes_in_its_window_agree() {
 }
 
 #[test]
+fn plain_means_tell_apart_what_the_distance_from_a_far_center_line_rounds_off() {
+    let limits = PhaseLimits::new(control_limits(0.0, 1e9, 2e9, 4), None);
+    let steps = [0.1, 0.1 + 1e-9, 0.1 + 2e-9];
+    let trend_fires = |before: u32, newest: u32| {
+        let mut phase = Phase::new(limits);
+        phase.judge(0.1, before, only(Rule::Trend, None, Some(3)));
+        let sizes = [4, 4, newest];
+        let judged = steps
+            .into_iter()
+            .zip(sizes)
+            .map(|(mean, n)| phase.judge(mean, n, only(Rule::Trend, None, Some(3))).signals.is_empty());
+        !judged.last().expect("three points")
+    };
+    assert!(trend_fires(4, 4));
+    assert!(trend_fires(1, 4), "the odd size is older than the window");
+    assert!(!trend_fires(4, 16), "z falls");
+}
+
+#[test]
 fn alternation_follows_the_same_choice() {
     let alternation = only(Rule::Alternation, None, Some(3));
     assert_eq!(fires_at(alternation, &[(0.1, 4), (0.2, 4), (0.1, 4)]), [3]);
