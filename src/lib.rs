@@ -7,4 +7,3 @@ pub mod protocol;
 pub mod services;
 pub mod spc;
 pub mod store;
-pub mod spc;
