@@ -41,24 +41,24 @@ fn asymmetric_limits_keep_their_proportions() {
 #[test]
 fn each_point_is_compared_with_the_lines_of_its_own_size() {
     let outlier = only(Rule::Outlier, None, None);
-    assert_eq!(fires_at(outlier, &[(5.0, 4), (5.0, 1), (6.0, 1), (6.1, 1)]), [1, 4]);
+    assert_eq!(fires_at(outlier, &[(5.0, 4), (5.0, 1), (6.0, 1), (6.1, 1)]), [1usize, 4]);
     let zone_a = only(Rule::ZoneA, None, None);
-    assert_eq!(fires_at(zone_a, &[(2.5, 4), (2.5, 1), (4.5, 1)]), [3]);
+    assert_eq!(fires_at(zone_a, &[(2.5, 4), (2.5, 1), (4.5, 1)]), [3usize]);
     let inner = only(Rule::Stratification, None, Some(2));
-    assert_eq!(fires_at(inner, &[(1.5, 1), (0.5, 4), (1.5, 4)]), [2]);
+    assert_eq!(fires_at(inner, &[(1.5, 1), (0.5, 4), (1.5, 4)]), [2usize]);
 }
 
 #[test]
 fn a_trend_is_one_of_plain_means_while_the_sizes_in_its_window_agree() {
     let trend = only(Rule::Trend, None, Some(3));
-    assert_eq!(fires_at(trend, &[(0.1, 1), (0.2, 1), (0.3, 1)]), [3]);
+    assert_eq!(fires_at(trend, &[(0.1, 1), (0.2, 1), (0.3, 1)]), [3usize]);
     // Rising means, but 0.6 of one measurement is less far out than 0.5 of four.
-    assert_eq!(fires_at(trend, &[(0.4, 4), (0.5, 4), (0.6, 1)]), []);
+    assert_eq!(fires_at(trend, &[(0.4, 4), (0.5, 4), (0.6, 1)]), [0usize; 0]);
     // Falling means, but rising z: 0.4 * 2, 0.5 * 2, 0.3 * 4.
-    assert_eq!(fires_at(trend, &[(0.4, 4), (0.5, 4), (0.3, 16)]), [3]);
+    assert_eq!(fires_at(trend, &[(0.4, 4), (0.5, 4), (0.3, 16)]), [3usize]);
     // The odd size has left the window of three.
-    assert_eq!(fires_at(trend, &[(9.0, 1), (0.4, 4), (0.5, 4), (0.6, 4)]), [4]);
-    assert_eq!(fires_at(trend, &[(0.4, 1), (0.1, 4), (0.2, 4)]), [], "z falls from 0.4 to 0.2");
+    assert_eq!(fires_at(trend, &[(9.0, 1), (0.4, 4), (0.5, 4), (0.6, 4)]), [4usize]);
+    assert_eq!(fires_at(trend, &[(0.4, 1), (0.1, 4), (0.2, 4)]), [0usize; 0], "z falls from 0.4 to 0.2");
 }
 
 #[test]
@@ -83,10 +83,10 @@ fn plain_means_tell_apart_what_the_distance_from_a_far_center_line_rounds_off() 
 #[test]
 fn alternation_follows_the_same_choice() {
     let alternation = only(Rule::Alternation, None, Some(3));
-    assert_eq!(fires_at(alternation, &[(0.1, 4), (0.2, 4), (0.1, 4)]), [3]);
-    assert_eq!(fires_at(alternation, &[(0.1, 4), (0.2, 1), (0.1, 4)]), [], "z is 0.2 each time");
-    assert_eq!(fires_at(alternation, &[(0.1, 4), (0.3, 1), (0.1, 16)]), [], "z rises throughout");
-    assert_eq!(fires_at(alternation, &[(0.1, 4), (0.2, 16), (0.3, 4)]), [3], "z is 0.2, 0.8, 0.6");
+    assert_eq!(fires_at(alternation, &[(0.1, 4), (0.2, 4), (0.1, 4)]), [3usize]);
+    assert_eq!(fires_at(alternation, &[(0.1, 4), (0.2, 1), (0.1, 4)]), [0usize; 0], "z is 0.2 each time");
+    assert_eq!(fires_at(alternation, &[(0.1, 4), (0.3, 1), (0.1, 16)]), [0usize; 0], "z rises throughout");
+    assert_eq!(fires_at(alternation, &[(0.1, 4), (0.2, 16), (0.3, 4)]), [3usize], "z is 0.2, 0.8, 0.6");
 }
 
 #[test]
