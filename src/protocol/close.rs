@@ -34,6 +34,23 @@ impl CloseCode {
         self as u16
     }
 
+    /// The name it is counted under.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::GoingAway => "going_away",
+            Self::ProtocolError => "protocol_error",
+            Self::BinaryFrame => "binary_frame",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::TooBig => "too_big",
+            Self::NotAuthenticated => "not_authenticated",
+            Self::Forbidden => "forbidden",
+            Self::TooSlow => "too_slow",
+            Self::NoPong => "no_pong",
+            Self::TooManyConnections => "too_many_connections",
+        }
+    }
+
     /// The reason told with it (at most 123 bytes).
     pub const fn reason(self) -> &'static str {
         match self {

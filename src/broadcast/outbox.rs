@@ -1,0 +1,166 @@
+//! One client's queue: frames from its shard and its session on one side, its socket on the other.
+//!
+//! Bounded; whoever offers never waits. When it is full, or the connection has to end for another reason, the
+//! close code is set once and the socket end is woken: it writes what is due, then the close frame, then ends.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::sync::CancellationToken;
+
+use crate::protocol::close::CloseCode;
+
+/// A frame on its way to one client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The position of the event it tells; `None` for a reply.
+    pub seq: Option<u64>,
+    /// The encoded WebSocket frame, shared by all its receivers.
+    pub frame: Bytes,
+}
+
+/// What became of an offered frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Offer {
+    /// It will be written.
+    Queued,
+    /// The client is too slow: it is being let go.
+    Full,
+    /// The connection is gone.
+    Gone,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    close: OnceLock<CloseCode>,
+    closing: CancellationToken,
+    last_sent_seq: AtomicU64,
+}
+
+/// The offering end. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    frames: mpsc::Sender<Outgoing>,
+    shared: Arc<Shared>,
+}
+
+/// The socket's end.
+#[derive(Debug)]
+pub struct Inbox {
+    frames: mpsc::Receiver<Outgoing>,
+    shared: Arc<Shared>,
+}
+
+/// A queue for one client.
+pub fn outbox(frames: usize) -> (Outbox, Inbox) {
+    let (sender, receiver) = mpsc::channel(frames.max(1));
+    let shared = Arc::new(Shared::default());
+    (Outbox { frames: sender, shared: Arc::clone(&shared) }, Inbox { frames: receiver, shared })
+}
+
+impl Outbox {
+    /// Offers a frame; when there is no room, the client is let go with [`CloseCode::TooSlow`].
+    pub fn offer(&self, outgoing: Outgoing) -> Offer {
+        if self.shared.closing.is_cancelled() {
+            return Offer::Gone;
+        }
+        match self.frames.try_send(outgoing) {
+            Ok(()) => Offer::Queued,
+            Err(TrySendError::Full(_)) => {
+                self.close(CloseCode::TooSlow);
+                Offer::Full
+            }
+            Err(TrySendError::Closed(_)) => Offer::Gone,
+        }
+    }
+
+    /// Ends the connection. The first reason stands; says whether this was it.
+    pub fn close(&self, code: CloseCode) -> bool {
+        let first = self.shared.close.set(code).is_ok();
+        self.shared.closing.cancel();
+        first
+    }
+
+    /// Waits until somebody ends the connection.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn closing(&self) {
+        self.shared.closing.cancelled().await;
+    }
+
+    /// The position of the last event written to this client; 0 before the first.
+    pub fn last_sent_seq(&self) -> u64 {
+        self.shared.last_sent_seq.load(Ordering::Relaxed)
+    }
+
+    /// Frames that wait.
+    pub fn queued(&self) -> usize {
+        self.frames.max_capacity() - self.frames.capacity()
+    }
+}
+
+impl Inbox {
+    /// The next frame to write; `None` when every sender is gone.
+    pub fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.frames.poll_recv(context).map(|next| {
+            let Outgoing { seq, frame } = next?;
+            if let Some(seq) = seq {
+                self.shared.last_sent_seq.store(seq, Ordering::Relaxed);
+            }
+            Some(frame)
+        })
+    }
+
+    /// Why the connection has to end, if it has to.
+    pub fn close_code(&self) -> Option<CloseCode> {
+        self.shared.close.get().copied()
+    }
+
+    /// A token that is cancelled when the connection has to end.
+    pub fn closing(&self) -> CancellationToken {
+        self.shared.closing.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(seq: u64) -> Outgoing {
+        Outgoing { seq: Some(seq), frame: Bytes::from_static(b"x") }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_let_go_and_nobody_waits() {
+        let (outbox, inbox) = outbox(2);
+        assert_eq!([outbox.offer(event(1)), outbox.offer(event(2))], [Offer::Queued; 2]);
+        assert_eq!(outbox.offer(event(3)), Offer::Full);
+        assert_eq!(outbox.offer(event(4)), Offer::Gone);
+        outbox.closing().await;
+        assert_eq!(inbox.close_code(), Some(CloseCode::TooSlow));
+    }
+
+    #[test]
+    fn the_first_reason_to_close_stands() {
+        let (outbox, inbox) = outbox(1);
+        assert!(outbox.close(CloseCode::NoPong));
+        assert!(!outbox.close(CloseCode::GoingAway));
+        assert_eq!(inbox.close_code(), Some(CloseCode::NoPong));
+    }
+
+    #[tokio::test]
+    async fn what_was_written_last_is_known() {
+        let (outbox, mut inbox) = outbox(4);
+        let _ = outbox.offer(event(7));
+        assert_eq!((outbox.last_sent_seq(), outbox.queued()), (0, 1));
+        assert!(std::future::poll_fn(|cx| inbox.poll_frame(cx)).await.is_some());
+        assert_eq!((outbox.last_sent_seq(), outbox.queued()), (7, 0));
+    }
+}

@@ -1,0 +1,323 @@
+//! A shard: the connections of one worker thread, what they listen to, and the task that serves them.
+//!
+//! * **State**: connections, subscriptions and the newest revision of every characteristic; owned by the task.
+//!   Sessions ask it through a bounded queue; a session that waits there delays only its own client.
+//! * **Order**: one task takes events and requests in turn. So a `subscribed` reply stands in the client's
+//!   queue before any event of that subscription, with the position and revisions it counts from.
+//! * **Full**: a client's queue that has no room ends that client (4008); nobody waits for it.
+//! * **Late**: a shard that fell off the ring reads the log from its position until it is back in the ring.
+//! * **Dies**: the process stops; clients reconnect and resume.
+//! * **Stops**: tells every client to go away, after what is already in its queue.
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::broadcast::outbox::Offer;
+use crate::broadcast::subscriptions::Subscriptions;
+use crate::broadcast::{ConnectionId, History, Outbox, Outgoing, Settings, Start};
+use crate::bus::{NextBatch, Subscription as Cursor};
+use crate::domain::ids::CharacteristicId;
+use crate::metrics::{Kind, Metrics, Reason};
+use crate::protocol::close::CloseCode;
+use crate::protocol::event::LoggedEvent;
+use crate::protocol::frame;
+use crate::protocol::socket::{ErrorCode, Refusal, ServerMessage, Subscription};
+
+/// Events taken from the bus at once, before requests get their turn.
+const BATCH: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
+
+/// How long to wait before a log that could not be read is read again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// What a session asks of its shard.
+pub(super) enum Request {
+    Join { connection: ConnectionId, outbox: Outbox },
+    Subscribe { connection: ConnectionId, subscription: Subscription },
+    Unsubscribe { connection: ConnectionId, ids: Vec<CharacteristicId> },
+    Leave { connection: ConnectionId },
+}
+
+/// The sessions' way to their shard. Cheap to clone.
+#[derive(Clone)]
+pub struct ShardHandle {
+    requests: mpsc::Sender<Request>,
+    processed: Arc<AtomicU64>,
+    head: watch::Receiver<u64>,
+    epoch: Arc<str>,
+}
+
+/// The shard has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the shard has stopped")]
+pub struct ShardStopped;
+
+impl ShardHandle {
+    pub(super) fn new(
+        requests: mpsc::Sender<Request>,
+        processed: Arc<AtomicU64>,
+        head: watch::Receiver<u64>,
+        epoch: &str,
+    ) -> Self {
+        Self { requests, processed, head, epoch: epoch.into() }
+    }
+
+    /// Adds a connection: from now on it gets what goes to all.
+    ///
+    /// # Errors
+    /// [`ShardStopped`].
+    pub async fn join(&self, connection: ConnectionId, outbox: Outbox) -> Result<(), ShardStopped> {
+        self.ask(Request::Join { connection, outbox }).await
+    }
+
+    /// Adds subscriptions; the shard answers the client itself.
+    ///
+    /// # Errors
+    /// [`ShardStopped`].
+    pub async fn subscribe(
+        &self,
+        connection: ConnectionId,
+        subscription: Subscription,
+    ) -> Result<(), ShardStopped> {
+        self.ask(Request::Subscribe { connection, subscription }).await
+    }
+
+    /// Takes subscriptions away; the shard answers the client itself.
+    ///
+    /// # Errors
+    /// [`ShardStopped`].
+    pub async fn unsubscribe(
+        &self,
+        connection: ConnectionId,
+        ids: Vec<CharacteristicId>,
+    ) -> Result<(), ShardStopped> {
+        self.ask(Request::Unsubscribe { connection, ids }).await
+    }
+
+    /// Takes a connection away.
+    ///
+    /// # Errors
+    /// [`ShardStopped`].
+    pub async fn leave(&self, connection: ConnectionId) -> Result<(), ShardStopped> {
+        self.ask(Request::Leave { connection }).await
+    }
+
+    async fn ask(&self, request: Request) -> Result<(), ShardStopped> {
+        self.requests.send(request).await.map_err(|_| ShardStopped)
+    }
+
+    /// The position up to which every event stands in its receivers' queues.
+    pub fn processed_seq(&self) -> u64 {
+        self.processed.load(Ordering::Acquire)
+    }
+
+    /// The position of the newest event in the log.
+    pub fn head_seq(&self) -> u64 {
+        *self.head.borrow()
+    }
+
+    /// The name of the log.
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+}
+
+pub(super) struct Parts {
+    pub(super) settings: Settings,
+    pub(super) cursor: Cursor<Arc<LoggedEvent>>,
+    pub(super) history: Arc<dyn History>,
+    pub(super) metrics: Metrics,
+    pub(super) start: Start,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) processed: Arc<AtomicU64>,
+}
+
+/// The connections of one worker thread.
+pub struct Shard {
+    settings: Settings,
+    cursor: Cursor<Arc<LoggedEvent>>,
+    history: Arc<dyn History>,
+    metrics: Metrics,
+    epoch: String,
+    requests: mpsc::Receiver<Request>,
+    processed: Arc<AtomicU64>,
+    position: u64,
+    revisions: BTreeMap<CharacteristicId, u64>,
+    connections: HashMap<ConnectionId, Outbox>,
+    subscriptions: Subscriptions,
+}
+
+impl Shard {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { settings, cursor, history, metrics, start, requests, processed } = parts;
+        Self {
+            settings,
+            cursor,
+            history,
+            metrics,
+            epoch: start.epoch,
+            requests,
+            processed,
+            position: start.seq,
+            revisions: start.revisions.into_iter().collect(),
+            connections: HashMap::new(),
+            subscriptions: Subscriptions::default(),
+        }
+    }
+
+    /// Serves until `stop`, then sends every client away.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut batch = Vec::with_capacity(BATCH.get());
+        if self.cursor.position() != self.position + 1 {
+            self.catch_up(&stop).await;
+        }
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(request) = self.requests.recv() => self.serve(request),
+                next = self.cursor.next_batch(BATCH, &mut batch) => match next {
+                    NextBatch::Events => {
+                        batch.drain(..).for_each(|(_, event)| self.deliver(&event));
+                        self.processed.store(self.position, Ordering::Release);
+                    }
+                    NextBatch::Lagged(lagged) => {
+                        self.metrics.shard_lags.inc();
+                        warn!(missed = lagged.missed, "a shard fell off the ring, reading the log");
+                        self.catch_up(&stop).await;
+                    }
+                    NextBatch::Closed => break,
+                },
+            }
+        }
+        for (_, outbox) in self.connections.drain() {
+            end(&outbox, CloseCode::GoingAway, &self.metrics);
+        }
+    }
+
+    /// Reads the log until the position lies inside the ring again.
+    async fn catch_up(&mut self, stop: &CancellationToken) {
+        while !stop.is_cancelled() && self.cursor.seek(self.position + 1).is_err() {
+            match self.history.page(self.position, self.settings.page_events.max(1)).await {
+                Ok(page) => page.iter().for_each(|event| self.deliver(event)),
+                Err(error) => {
+                    warn!(error = %error, "a shard could not read the log, trying again");
+                    sleep(RETRY).await;
+                }
+            }
+            self.processed.store(self.position, Ordering::Release);
+        }
+    }
+
+    /// Offers an event to everyone it goes to: one frame, shared.
+    fn deliver(&mut self, event: &LoggedEvent) {
+        self.position = event.seq;
+        self.revisions.insert(event.characteristic_id, event.revision);
+        let mut gone = Vec::new();
+        let mut queued = 0;
+        let mut offer = |connection: ConnectionId, outbox: &Outbox| {
+            let outgoing = Outgoing { seq: Some(event.seq), frame: event.frame().clone() };
+            match outbox.offer(outgoing) {
+                Offer::Queued => queued += 1,
+                Offer::Full => gone.push((connection, true)),
+                Offer::Gone => gone.push((connection, false)),
+            }
+        };
+        if event.kind.goes_to_all() {
+            self.connections.iter().for_each(|(connection, outbox)| offer(*connection, outbox));
+        } else {
+            for connection in self.subscriptions.listeners(event.characteristic_id) {
+                if let Some(outbox) = self.connections.get(&connection) {
+                    offer(connection, outbox);
+                }
+            }
+        }
+        self.metrics.frames_queued.get_or_create(&Kind { kind: event.kind.as_str() }).inc_by(queued);
+        for (connection, too_slow) in gone {
+            if too_slow {
+                count_close(CloseCode::TooSlow, &self.metrics);
+            }
+            self.remove(connection);
+        }
+    }
+
+    fn serve(&mut self, request: Request) {
+        match request {
+            Request::Join { connection, outbox } => {
+                self.connections.insert(connection, outbox);
+            }
+            Request::Subscribe { connection, subscription } => self.subscribe(connection, subscription),
+            Request::Unsubscribe { connection, ids } => {
+                self.subscriptions.remove(connection, &ids);
+                self.reply(connection, &ServerMessage::Unsubscribed { characteristic_ids: ids });
+            }
+            Request::Leave { connection } => self.remove(connection),
+        }
+    }
+
+    fn subscribe(&mut self, connection: ConnectionId, subscription: Subscription) {
+        if !self.connections.contains_key(&connection) {
+            return; // it was let go meanwhile
+        }
+        let (epoch, seq) = (self.epoch.clone(), self.position);
+        let answer = match subscription {
+            Subscription::All => {
+                self.subscriptions.add_all(connection);
+                let revisions = self.revisions.iter().map(|(id, revision)| (id.get(), *revision)).collect();
+                let characteristic_ids = self.revisions.keys().copied().collect();
+                ServerMessage::Subscribed { characteristic_ids, all: true, epoch, seq, revisions }
+            }
+            Subscription::These(ids) => {
+                let most = self.settings.subscriptions_per_client;
+                if self.subscriptions.count_with(connection, &ids) > most {
+                    self.metrics
+                        .messages_refused
+                        .get_or_create(&Reason { reason: "too_many_subscriptions" })
+                        .inc();
+                    let code = ErrorCode::TooManySubscriptions;
+                    let message = format!("a client may subscribe to {most} characteristics");
+                    self.reply(
+                        connection,
+                        &Refusal { code, message, request: Some("subscribe".to_owned()) }.into(),
+                    );
+                    return;
+                }
+                let revision = |id: &CharacteristicId| self.revisions.get(id).copied().unwrap_or(0);
+                let revisions = ids.iter().map(|id| (id.get(), revision(id))).collect();
+                self.subscriptions.add(connection, ids.iter().copied());
+                ServerMessage::Subscribed { characteristic_ids: ids, all: false, epoch, seq, revisions }
+            }
+        };
+        self.reply(connection, &answer);
+    }
+
+    fn reply(&mut self, connection: ConnectionId, message: &ServerMessage) {
+        let Some(outbox) = self.connections.get(&connection) else { return };
+        let outgoing = Outgoing { seq: None, frame: frame::text(&message.text()) };
+        if outbox.offer(outgoing) == Offer::Full {
+            count_close(CloseCode::TooSlow, &self.metrics);
+            self.remove(connection);
+        }
+    }
+
+    fn remove(&mut self, connection: ConnectionId) {
+        self.connections.remove(&connection);
+        self.subscriptions.remove_connection(connection);
+    }
+}
+
+fn end(outbox: &Outbox, code: CloseCode, metrics: &Metrics) {
+    if outbox.close(code) {
+        count_close(code, metrics);
+    }
+}
+
+fn count_close(code: CloseCode, metrics: &Metrics) {
+    metrics.connections_closed.get_or_create(&Reason { reason: code.name() }).inc();
+}
