@@ -5,6 +5,8 @@ pub mod broadcast;
 pub mod bus;
 pub mod clock;
 pub mod domain;
+pub mod health;
+pub mod http;
 pub mod metrics;
 pub mod protocol;
 pub mod services;

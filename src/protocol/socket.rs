@@ -26,6 +26,19 @@ pub enum ErrorCode {
     Forbidden,
 }
 
+impl ErrorCode {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidJson => "invalid_json",
+            Self::UnknownType => "unknown_type",
+            Self::InvalidField => "invalid_field",
+            Self::TooManySubscriptions => "too_many_subscriptions",
+            Self::Forbidden => "forbidden",
+        }
+    }
+}
+
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientMessage {

@@ -12,6 +12,7 @@ mod alert_manager;
 mod catalog;
 pub mod commit_loop;
 mod control_limits;
+pub mod lines;
 mod queue;
 mod spc_engine;
 mod warm;
@@ -27,7 +28,7 @@ pub use control_limits::{
     Signed,
 };
 pub use queue::{CommitError, CommitQueue};
-pub use spc_engine::{CharacteristicRef, NewSample, RecordedSample, SampleError, SpcEngine};
+pub use spc_engine::{CharacteristicRef, NewSample, QueuedSample, RecordedSample, SampleError, SpcEngine};
 
 /// How commands are gathered and judged.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -1,5 +1,7 @@
 //! Characteristics and their control limits.
 
+use std::collections::{BTreeSet, HashMap};
+
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteExecutor};
 
@@ -112,6 +114,35 @@ impl Store {
         let rows = select.build().fetch_all(&self.readers).await?;
         let items = rows.iter().map(phase_from).collect::<Result<_, _>>()?;
         Ok(Paged { items, total: total as u64 })
+    }
+
+    /// These limits, as far as they exist.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn phases_by_id(
+        &self,
+        ids: impl IntoIterator<Item = LimitsId>,
+    ) -> Result<HashMap<LimitsId, Phase>, StoreError> {
+        let mut select = QueryBuilder::<Sqlite>::new(PHASE);
+        push_ids(&mut select, " WHERE id IN (", ids.into_iter().map(LimitsId::get));
+        let rows = select.build().fetch_all(&self.readers).await?;
+        rows.iter().map(|row| phase_from(row).map(|phase| (phase.id, phase))).collect()
+    }
+
+    /// These characteristics, as far as they exist.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn characteristics_by_id(
+        &self,
+        ids: impl IntoIterator<Item = CharacteristicId>,
+    ) -> Result<HashMap<CharacteristicId, Characteristic>, StoreError> {
+        let mut select = QueryBuilder::<Sqlite>::new("SELECT ");
+        select.push(COLUMNS).push(" FROM characteristics c");
+        push_ids(&mut select, " WHERE c.id IN (", ids.into_iter().map(CharacteristicId::get));
+        let rows = select.build().fetch_all(&self.readers).await?;
+        rows.iter().map(|row| characteristic_from(row).map(|(known, ..)| (known.id, known))).collect()
     }
 
     /// The characteristic with a key.
@@ -259,6 +290,16 @@ async fn insert_phase(connection: &mut sqlx::SqliteConnection, phase: &Phase) ->
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Each id once: a page of violations names the same characteristic over and over.
+fn push_ids(select: &mut QueryBuilder<Sqlite>, start: &'static str, ids: impl Iterator<Item = i64>) {
+    select.push(start);
+    let mut list = select.separated(", ");
+    for id in ids.collect::<BTreeSet<_>>() {
+        list.push_bind(id);
+    }
+    select.push(")");
 }
 
 fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &CharacteristicFilter) {

@@ -1,0 +1,167 @@
+//! JSON bodies, read whole and checked: what is wrong is told with its place in the body.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{Bytes, Data};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::http::Settings;
+use crate::http::error::{ApiError, Kind};
+
+/// A header of the contract that is not built yet: refused, so that nobody relies on it in vain.
+const NOT_BUILT: &str = "Idempotency-Key";
+
+/// A body that is valid JSON of type `T`: an object, unless `ARRAY` says that it may be an array, too.
+pub struct Json<T, const ARRAY: bool = false>(pub T);
+
+impl<T: DeserializeOwned + 'static, const ARRAY: bool> FromRequest for Json<T, ARRAY> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move { parse::<_, ARRAY>(&read(&request, payload).await?).map(Json) })
+    }
+}
+
+/// A body that may be left out altogether.
+pub struct OptionalJson<T>(pub T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            if request.headers().contains_key(CONTENT_TYPE) {
+                return parse::<_, false>(&read(&request, payload).await?).map(OptionalJson);
+            }
+            match payload.next().await {
+                None => Ok(Self(T::default())),
+                Some(_) => Err(unsupported()),
+            }
+        })
+    }
+}
+
+async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, ApiError> {
+    if request.headers().contains_key(NOT_BUILT) {
+        return Err(ApiError::new(Kind::InvalidField, "the header Idempotency-Key is not supported yet"));
+    }
+    if !is_json(request) {
+        return Err(unsupported());
+    }
+    let limit = request.app_data::<Data<Settings>>().map_or(0, |settings| settings.body_bytes);
+    let announced =
+        request.headers().get("Content-Length").and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large(limit));
+    }
+    let mut body = Vec::with_capacity(announced.unwrap_or(0));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::new(Kind::InvalidJson, "the body ended too early"))?;
+        if body.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.into())
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let Ok(Some(mime)) = request.mime_type() else { return false };
+    mime.type_() == "application" && (mime.subtype() == "json" || mime.suffix().is_some_and(|s| s == "json"))
+}
+
+fn unsupported() -> ApiError {
+    ApiError::new(Kind::UnsupportedMediaType, "send the body as application/json")
+}
+
+fn too_large(limit: usize) -> ApiError {
+    ApiError::new(Kind::TooLarge, format!("a body may have at most {limit} bytes"))
+}
+
+/// Reads JSON and tells what is wrong with it, and where.
+///
+/// # Errors
+/// [`ApiError`]: 400 if it is not JSON, 422 if it does not validate.
+pub fn parse<T: DeserializeOwned, const ARRAY: bool>(body: &[u8]) -> Result<T, ApiError> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    match first {
+        None => return Err(ApiError::new(Kind::InvalidJson, "the body is empty; send a JSON value")),
+        // Serde would read a struct from an array of its fields.
+        Some(b'[') if !ARRAY => {
+            return Err(ApiError::field(Kind::InvalidField, "", "must be a JSON object, not an array"));
+        }
+        Some(_) => {}
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let parsed = serde_path_to_error::deserialize(&mut deserializer);
+    let value = parsed.map_err(|error| explain(&pointer(error.path()), error.inner()))?;
+    deserializer.end().map_err(|error| explain("", &error))?;
+    Ok(value)
+}
+
+fn explain(pointer: &str, error: &serde_json::Error) -> ApiError {
+    let text = error.to_string();
+    // 1e999 is JSON, and no number that a double can hold.
+    if error.classify() == Category::Data || text.starts_with("number out of range") {
+        return ApiError::field(Kind::InvalidField, pointer, text);
+    }
+    ApiError::new(Kind::InvalidJson, format!("the body is not JSON: {text}"))
+}
+
+/// RFC 6901.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        let name = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Enum { .. } | Segment::Unknown => continue,
+        };
+        pointer.push('/');
+        pointer.push_str(&name);
+    }
+    pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Thing {
+        a: Vec<f64>,
+    }
+
+    fn problem(body: &str) -> (u16, Option<String>) {
+        let problem = parse::<Thing, false>(body.as_bytes()).expect_err("refused").problem();
+        (problem.status, problem.errors.first().map(|e| e.pointer.clone()))
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_body_is_told_with_its_place() {
+        assert_eq!(parse::<Thing, false>(br#"{"a":[1.5]}"#).expect("valid").a, [1.5]);
+        assert_eq!(problem(""), (400, None));
+        assert_eq!(problem("{"), (400, None));
+        assert_eq!(problem(r#"{"a":[NaN]}"#), (400, None));
+        assert_eq!(problem(r#"{"a":[1]} x"#), (400, None));
+        assert_eq!(problem(r#"{"a":[1,"x"]}"#), (422, Some("/a/1".to_owned())));
+        assert_eq!(problem(r#"{"a":[1e999]}"#).0, 422);
+        assert_eq!(problem(r#"{"a":[],"a":[]}"#).0, 422);
+        assert_eq!(problem(r#"{"a":[],"b":1}"#).0, 422);
+        assert_eq!(problem("[[1.5]]").0, 422);
+    }
+}

@@ -1,0 +1,118 @@
+//! `/characteristics/{id}/chart-data`: everything that a control chart draws.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use serde::Deserialize;
+
+use crate::domain::ids::CharacteristicId;
+use crate::domain::phase::Phase;
+use crate::domain::sample::Sample;
+use crate::domain::violation::Violation;
+use crate::http::auth::{Authorized, Read};
+use crate::http::characteristics::existing;
+use crate::http::error::ApiError;
+use crate::http::input::{self, Paging, Query};
+use crate::protocol::payload::ControlLimitsView;
+use crate::protocol::rest::{
+    ChartDataView, ChartPoint, ChartRule, DispersionPoint, SpecificationView, ZoneLinesView,
+};
+use crate::services::lines;
+use crate::store::{SampleFilter, Store};
+
+#[derive(Deserialize)]
+pub struct RangeQuery {
+    from: Option<String>,
+    to: Option<String>,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+/// The newest points of a range, oldest first.
+pub async fn get(
+    _: Authorized<Read>,
+    store: Data<Store>,
+    times: Data<input::Settings>,
+    id: Path<CharacteristicId>,
+    query: Query<RangeQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let RangeQuery { from, to, paging } = query.0;
+    let page = paging.page()?;
+    let record = existing(&store, *id).await?;
+    let (from, to) = (times.bound("from", from.as_deref())?, times.bound("to", to.as_deref())?);
+    let filter = SampleFilter { characteristic_id: Some(*id), from, to };
+    let samples = store.samples(&filter, page).await?.items;
+    let fired = store.violations_of_samples(samples.iter().map(|sample| sample.id)).await?;
+    let judged_by = samples.iter().filter_map(|sample| sample.judgement.map(|j| j.limits_id));
+    let phases = store.phases_by_id(judged_by).await?;
+
+    let in_force = record.phase.as_ref();
+    let oldest_first = || samples.iter().rev();
+    let violations = |sample: &Sample| fired.get(&sample.id).map_or(&[][..], Vec::as_slice);
+    let limits_of = |sample: &Sample| sample.judgement.and_then(|j| phases.get(&j.limits_id));
+    let definition = record.characteristic.definition;
+    let view = ChartDataView {
+        characteristic_id: *id,
+        characteristic_name: definition.name,
+        chart: definition.chart,
+        points: oldest_first().map(|sample| point(sample, violations(sample), in_force)).collect(),
+        dispersion: oldest_first().filter_map(|sample| dispersion(sample, limits_of(sample))).collect(),
+        control_limits: in_force.map(ControlLimitsView::new),
+        zone_lines: in_force.map(zone_lines),
+        specification: SpecificationView {
+            target: definition.target,
+            usl: definition.usl,
+            lsl: definition.lsl,
+        },
+        unit: definition.unit,
+        decimals: definition.decimals,
+    };
+    Ok(HttpResponse::Ok().json(view))
+}
+
+fn point(sample: &Sample, violations: &[Violation], in_force: Option<&Phase>) -> ChartPoint {
+    let judgement = sample.judgement;
+    let within = |range: &crate::domain::phase::BaselineRange| {
+        (range.first_sample_id..=range.last_sample_id).contains(&sample.id)
+    };
+    let rule = |violation: &Violation| ChartRule {
+        violation_id: violation.id,
+        chart: violation.chart,
+        rule_id: violation.rule_id,
+        severity: violation.severity,
+        acknowledged: violation.acknowledgement.is_some(),
+    };
+    ChartPoint {
+        sample_id: sample.id,
+        timestamp: sample.timestamp,
+        value: sample.subgroup.mean,
+        n: sample.subgroup.n,
+        limits_id: judgement.map(|j| j.limits_id),
+        ucl: judgement.map(|j| j.ucl),
+        center_line: judgement.map(|j| j.center_line),
+        lcl: judgement.map(|j| j.lcl),
+        zone: judgement.map(|j| j.zone),
+        in_control: judgement.map(|j| j.in_control),
+        is_excluded: sample.is_excluded,
+        baseline: !sample.is_excluded
+            && in_force.and_then(|phase| phase.baseline.as_ref()).is_some_and(within),
+        rules: violations.iter().map(rule).collect(),
+    }
+}
+
+fn dispersion(sample: &Sample, phase: Option<&Phase>) -> Option<DispersionPoint> {
+    let value = sample.dispersion_value?;
+    let limits = phase.and_then(|phase| lines::dispersion_limits(phase, sample.subgroup.n));
+    Some(DispersionPoint { sample_id: sample.id, value, limits: limits.map(Into::into) })
+}
+
+fn zone_lines(phase: &Phase) -> ZoneLinesView {
+    let lines::ZoneLines { upper_two_sigma, upper_one_sigma, center_line, lower_one_sigma, lower_two_sigma } =
+        lines::zone_lines(phase);
+    ZoneLinesView {
+        upper_2_sigma: upper_two_sigma,
+        upper_1_sigma: upper_one_sigma,
+        center_line,
+        lower_1_sigma: lower_one_sigma,
+        lower_2_sigma: lower_two_sigma,
+    }
+}

@@ -1,0 +1,115 @@
+//! `/characteristics/{id}/control-limits`.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+
+use crate::domain::ids::CharacteristicId;
+use crate::http::auth::{Authorized, Operate, Read};
+use crate::http::body::{Json, OptionalJson};
+use crate::http::characteristics::existing;
+use crate::http::error::{ApiError, Kind};
+use crate::http::input::{self, Paging, Query, acting_user_if_known};
+use crate::protocol::payload::ControlLimitsView;
+use crate::protocol::rest::{
+    BaselineSignal, BaselineView, CalculationView, PageView, Recalculate, RecalculationView, SetLimits,
+};
+use crate::services::{ControlLimitService, GivenLimits, Selection, Signed};
+use crate::store::Store;
+
+/// Below this, limits say little about a process.
+const MIN_SAMPLES: u32 = 25;
+
+/// `GET .../control-limits`: all phases, newest first.
+pub async fn list(
+    _: Authorized<Read>,
+    store: Data<Store>,
+    id: Path<CharacteristicId>,
+    paging: Query<Paging>,
+) -> Result<HttpResponse, ApiError> {
+    let page = paging.0.page()?;
+    existing(&store, *id).await?;
+    let phases = store.phases(*id, page).await?;
+    let items: Vec<_> = phases.items.iter().map(ControlLimitsView::new).collect();
+    Ok(HttpResponse::Ok().json(PageView {
+        items,
+        total: phases.total,
+        offset: page.offset,
+        limit: page.limit,
+    }))
+}
+
+/// `PUT .../control-limits`.
+pub async fn set(
+    caller: Authorized<Operate>,
+    limits: Data<ControlLimitService>,
+    id: Path<CharacteristicId>,
+    body: Json<SetLimits>,
+) -> Result<HttpResponse, ApiError> {
+    let SetLimits { center_line, ucl, lcl, sigma, reason, user } = body.0;
+    let given = match (ucl, lcl, sigma) {
+        (Some(ucl), Some(lcl), None) => GivenLimits::Limits { center_line, ucl, lcl },
+        (None, None, Some(sigma)) => GivenLimits::Sigma { center_line, sigma },
+        _ => {
+            let detail = "give center_line with ucl and lcl, or center_line with sigma";
+            return Err(ApiError::new(Kind::InvalidField, detail));
+        }
+    };
+    let signed = Signed { user: acting_user_if_known(&caller.0, user)?, reason: checked_reason(reason)? };
+    let change = limits.set(*id, given, signed).await??;
+    Ok(HttpResponse::Ok().json(ControlLimitsView::new(&change.after)))
+}
+
+/// `POST .../control-limits/recalculate`.
+pub async fn recalculate(
+    caller: Authorized<Operate>,
+    limits: Data<ControlLimitService>,
+    times: Data<input::Settings>,
+    id: Path<CharacteristicId>,
+    body: OptionalJson<Recalculate>,
+) -> Result<HttpResponse, ApiError> {
+    let Recalculate { from, to, last_n, min_samples, preview, reason, user } = body.0;
+    let selection = Selection {
+        from: times.bound("from", from.as_deref())?,
+        to: times.bound("to", to.as_deref())?,
+        last_n: last_n.map(|n| at_least_two("last_n", n)).transpose()?,
+        min_samples: at_least_two("min_samples", min_samples.unwrap_or(MIN_SAMPLES))?,
+        preview,
+    };
+    let signed = Signed { user: acting_user_if_known(&caller.0, user)?, reason: checked_reason(reason)? };
+    let found = limits.recalculate(*id, selection, signed).await??;
+    let signal = |s: &crate::services::BaselineSignals| BaselineSignal {
+        sample_id: s.sample_id,
+        rule_ids: s.rule_ids.clone(),
+    };
+    let view = RecalculationView {
+        before: found.change.before.as_deref().map(ControlLimitsView::new),
+        after: ControlLimitsView::new(&found.change.after),
+        calculation: CalculationView {
+            method: found.change.after.method,
+            preview,
+            changed: found.change.changed,
+        },
+        baseline: BaselineView {
+            first_sample_id: found.baseline.first_sample_id,
+            last_sample_id: found.baseline.last_sample_id,
+            n: found.baseline.sample_count,
+            signals: found.signals.iter().map(signal).collect(),
+        },
+    };
+    Ok(HttpResponse::Ok().json(view))
+}
+
+fn at_least_two(name: &str, n: u32) -> Result<u32, ApiError> {
+    let fail =
+        || ApiError::field(Kind::InvalidField, format!("/{name}"), format!("{name} must be at least 2"));
+    (n >= 2).then_some(n).ok_or_else(fail)
+}
+
+fn checked_reason(reason: Option<String>) -> Result<Option<String>, ApiError> {
+    match reason {
+        Some(text) if text.chars().count() > 1000 => {
+            Err(ApiError::field(Kind::InvalidField, "/reason", "reason must be at most 1000 characters"))
+        }
+        other => Ok(other),
+    }
+}

@@ -1,0 +1,197 @@
+//! Times, pages and people as requests give them.
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::domain::characteristic::is_line;
+use crate::http::auth::Principal;
+use crate::http::error::{ApiError, Kind};
+use crate::store::Page;
+
+/// How times of samples are taken.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The IANA zone of times without one, such as `Europe/Berlin`; without it they are refused.
+    pub naive_timestamps: Option<Tz>,
+    /// How far ahead of this machine's clock a time may be.
+    pub max_future_seconds: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { naive_timestamps: None, max_future_seconds: 300 }
+    }
+}
+
+impl Settings {
+    /// The time of a measurement.
+    ///
+    /// # Errors
+    /// 422, for a time that cannot be read or lies too far ahead.
+    pub fn measured_at(&self, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
+        let fail = |detail| ApiError::field(Kind::InvalidTimestamp, "/timestamp", detail);
+        let time = self.time(text).map_err(fail)?;
+        let latest = now + TimeDelta::seconds(i64::from(self.max_future_seconds));
+        if time > latest {
+            let most = self.max_future_seconds;
+            return Err(fail(format!("{text} lies more than {most} seconds ahead of the server's clock")));
+        }
+        Ok(time)
+    }
+
+    /// A bound of a time range in a query.
+    ///
+    /// # Errors
+    /// 422, for a time that cannot be read.
+    pub fn bound(&self, name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, ApiError> {
+        let time = text.map(|text| self.time(text)).transpose();
+        time.map_err(|detail| ApiError::new(Kind::InvalidQuery, format!("{name}: {detail}")))
+    }
+
+    fn time(&self, text: &str) -> Result<DateTime<Utc>, String> {
+        // In a query, the plus of an offset arrives as a blank.
+        let text = text.trim().replace(' ', "+");
+        if let Ok(time) = DateTime::parse_from_rfc3339(&text) {
+            return Ok(time.to_utc());
+        }
+        let Ok(naive) = text.parse::<NaiveDateTime>() else {
+            return Err(format!("{text:?} is no RFC 3339 time such as 2026-01-31T12:00:00Z"));
+        };
+        let Some(zone) = self.naive_timestamps else {
+            return Err(format!("{text:?} has no zone; say for example {text}Z"));
+        };
+        // When clocks go back, the hour comes twice: the first is meant.
+        let time = naive.and_local_timezone(zone).earliest();
+        time.map(|time| time.to_utc()).ok_or_else(|| format!("{text:?} does not exist in {zone}"))
+    }
+}
+
+/// `offset` and `limit` of a list; part of every list's query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Paging {
+    #[serde(default, deserialize_with = "number")]
+    offset: u64,
+    #[serde(default = "hundred", deserialize_with = "number")]
+    limit: u64,
+}
+
+const fn hundred() -> u64 {
+    100
+}
+
+/// Flattened query fields arrive as text.
+fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| serde::de::Error::custom(format!("{text:?} is no whole number from 0")))
+}
+
+impl Paging {
+    /// The page that is asked for.
+    ///
+    /// # Errors
+    /// 422, for a limit outside 1 to 1000.
+    pub fn page(self) -> Result<Page, ApiError> {
+        let fail = || ApiError::new(Kind::InvalidQuery, "limit must be from 1 to 1000");
+        let limit =
+            u32::try_from(self.limit).ok().filter(|limit| (1..=1000).contains(limit)).ok_or_else(fail)?;
+        let offset = self.offset.min(i64::MAX as u64);
+        Ok(Page { offset, limit })
+    }
+}
+
+/// A query string of type `T`.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let parsed = web::Query::<T>::from_query(request.query_string());
+        std::future::ready(
+            parsed
+                .map(|query| Self(query.into_inner()))
+                .map_err(|error| ApiError::new(Kind::InvalidQuery, error.to_string())),
+        )
+    }
+}
+
+/// Who does it: whoever is logged in, or whom the body names where no login says who.
+///
+/// # Errors
+/// 422 for a name that is missing or not a line, 403 if a login says that it is somebody else.
+pub fn acting_user(principal: &Principal, named: Option<String>) -> Result<String, ApiError> {
+    let user = acting_user_if_known(principal, named)?;
+    user.ok_or_else(|| ApiError::field(Kind::InvalidField, "/user", "user is required: no login says who"))
+}
+
+/// The same where nobody need be named.
+///
+/// # Errors
+/// As [`acting_user`], except for a missing name.
+pub fn acting_user_if_known(
+    principal: &Principal,
+    named: Option<String>,
+) -> Result<Option<String>, ApiError> {
+    let Some(named) = named else { return Ok(principal.name.clone()) };
+    if !is_line(&named, 200) {
+        return Err(ApiError::field(
+            Kind::InvalidField,
+            "/user",
+            "user must be 1 to 200 characters on one line",
+        ));
+    }
+    match &principal.name {
+        Some(name) if *name != named && !principal.acts_for_users => {
+            Err(ApiError::new(Kind::Forbidden, "this token may not act for another user"))
+        }
+        _ => Ok(Some(named)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a time")
+    }
+
+    #[test]
+    fn a_time_needs_a_zone_unless_one_is_set() {
+        let strict = Settings::default();
+        assert_eq!(strict.time("2026-01-31T12:00:00+02:00"), Ok(at("2026-01-31T10:00:00Z")));
+        assert_eq!(strict.time("2026-01-31T12:00:00 02:00"), Ok(at("2026-01-31T10:00:00Z")));
+        assert!(strict.time("2026-01-31T12:00:00").is_err());
+        let berlin = Settings { naive_timestamps: Some(Tz::Europe__Berlin), ..strict };
+        assert_eq!(berlin.time("2026-01-31T12:00:00"), Ok(at("2026-01-31T11:00:00Z")));
+        assert_eq!(berlin.time("2026-10-25T02:30:00"), Ok(at("2026-10-25T00:30:00Z")));
+        assert!(berlin.time("2026-03-29T02:30:00").is_err());
+    }
+
+    #[test]
+    fn the_past_is_unlimited_and_the_future_is_not() {
+        let (settings, now) = (Settings::default(), at("2026-01-31T12:00:00Z"));
+        assert!(settings.measured_at("0001-01-01T00:00:00Z", now).is_ok());
+        assert!(settings.measured_at("2026-01-31T12:05:00Z", now).is_ok());
+        assert!(settings.measured_at("2026-01-31T12:05:01Z", now).is_err());
+    }
+
+    #[test]
+    fn a_body_cannot_speak_for_somebody_else() {
+        let token = |acts_for_users| Principal {
+            name: Some("ann".to_owned()),
+            acts_for_users,
+            ..Principal::anonymous()
+        };
+        assert_eq!(acting_user(&Principal::anonymous(), Some("bob".to_owned())), Ok("bob".to_owned()));
+        assert!(acting_user(&Principal::anonymous(), None).is_err());
+        assert_eq!(acting_user(&token(false), None), Ok("ann".to_owned()));
+        assert!(acting_user(&token(false), Some("bob".to_owned())).is_err());
+        assert_eq!(acting_user(&token(true), Some("bob".to_owned())), Ok("bob".to_owned()));
+    }
+}

@@ -1,0 +1,174 @@
+//! Binds first, then serves: one worker thread for each processor, each with its own shard.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::{NormalizePath, TrailingSlash};
+use actix_web::web::Data;
+use actix_web::{App, HttpServer, rt};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use crate::broadcast::Broadcaster;
+use crate::clock::Clock;
+use crate::health::Health;
+use crate::http::ws::SocketParts;
+use crate::http::{InputSettings, Settings, SharedAuthorizer, origin, routes};
+use crate::metrics::Metrics;
+use crate::services::{AlertManager, Catalog, ControlLimitService, SpcEngine};
+use crate::store::Store;
+
+/// Why the server does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Not `host:port`.
+    #[error("{0:?} is no address to listen on: say HOST:PORT")]
+    Address(String),
+    /// Reachable by others, and open to everybody.
+    #[error("{0} is not a loopback address and no tokens are set: set auth.tokens, or say --allow-anonymous")]
+    Open(SocketAddr),
+    /// The port is in use, or may not be used.
+    #[error("could not listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct ServerParts {
+    pub engine: SpcEngine,
+    pub alerts: AlertManager,
+    pub limits: ControlLimitService,
+    pub catalog: Catalog,
+    pub store: Store,
+    pub broadcaster: Broadcaster,
+    pub authorizer: SharedAuthorizer,
+    pub tokens_required: bool,
+    pub input: InputSettings,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub health: Health,
+    pub tracker: TaskTracker,
+    /// Cancelled when shards and sockets shall end.
+    pub stop: CancellationToken,
+}
+
+/// A server that has its address, but does not serve yet.
+pub struct Server {
+    settings: Settings,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Binds the address; `open` says that no tokens are required, which only loopback allows.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn bind(settings: Settings, open: bool) -> Result<Self, BindError> {
+        let no_address = || BindError::Address(settings.listen.clone());
+        let mut addresses = settings.listen.to_socket_addrs().map_err(|_| no_address())?;
+        let address = addresses.next().ok_or_else(no_address)?;
+        if open && !address.ip().is_loopback() {
+            return Err(BindError::Open(address));
+        }
+        let listen = || {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+            socket.set_reuse_address(true)?;
+            socket.bind(&address.into())?;
+            socket.listen(i32::try_from(settings.backlog).unwrap_or(i32::MAX))?;
+            socket.set_nonblocking(true)?;
+            let listener = TcpListener::from(socket);
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        let (listener, address) = listen().map_err(|source| BindError::Listen { address, source })?;
+        Ok(Self { settings, listener, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts the workers; the future serves until the handle stops it.
+    ///
+    /// # Errors
+    /// [`BindError::Listen`], if the workers cannot be started.
+    pub fn start(
+        self,
+        parts: ServerParts,
+    ) -> Result<(ServerHandle, impl Future<Output = std::io::Result<()>> + Send), BindError> {
+        let Self { settings, listener, address } = self;
+        let millis = Duration::from_millis;
+        let (app_settings, peer_timeout) = (settings.clone(), millis(settings.peer_timeout_ms.max(1)));
+        let shards = Arc::new(AtomicUsize::new(0));
+        let mut server = HttpServer::new(move || {
+            // Called once on every worker thread: its shard runs there, too.
+            let name = format!("shard-{}", shards.fetch_add(1, Ordering::Relaxed));
+            let (shard, handle) = parts.broadcaster.shard(name);
+            parts.tracker.spawn(shard.run(parts.stop.clone()));
+            let sockets = SocketParts {
+                broadcaster: parts.broadcaster.clone(),
+                shard: handle,
+                clock: parts.clock.clone(),
+                authorizer: Arc::clone(&parts.authorizer),
+                tracker: parts.tracker.clone(),
+                stop: parts.stop.clone(),
+                tokens_required: parts.tokens_required,
+            };
+            App::new()
+                .wrap(origin::cors(&app_settings))
+                .wrap(NormalizePath::new(TrailingSlash::Trim))
+                .app_data(Data::new(app_settings.clone()))
+                .app_data(Data::new(parts.input.clone()))
+                .app_data(Data::new(parts.engine.clone()))
+                .app_data(Data::new(parts.alerts.clone()))
+                .app_data(Data::new(parts.limits.clone()))
+                .app_data(Data::new(parts.catalog.clone()))
+                .app_data(Data::new(parts.store.clone()))
+                .app_data(Data::new(Arc::clone(&parts.authorizer)))
+                .app_data(Data::new(parts.clock.clone()))
+                .app_data(Data::new(parts.metrics.clone()))
+                .app_data(Data::new(parts.health.clone()))
+                .app_data(Data::new(sockets))
+                .configure(routes)
+        })
+        .on_connect(move |connection, _| {
+            if let Some(stream) = connection.downcast_ref::<rt::net::TcpStream>() {
+                prepare(&SockRef::from(stream), peer_timeout);
+            }
+        })
+        .keep_alive(millis(settings.keep_alive_ms))
+        .client_request_timeout(millis(settings.request_timeout_ms))
+        .client_disconnect_timeout(millis(settings.disconnect_timeout_ms))
+        .shutdown_timeout(5)
+        .disable_signals();
+        if settings.workers > 0 {
+            server = server.workers(settings.workers);
+        }
+        let server = server.listen(listener).map_err(|source| BindError::Listen { address, source })?.run();
+        Ok((server.handle(), server))
+    }
+}
+
+/// Frames leave at once, and a peer that takes nothing any more is really cut off: dropping our handle alone
+/// would leave the connection standing for as long as its window is closed.
+fn prepare(socket: &SockRef<'_>, peer_timeout: Duration) {
+    let prepared =
+        socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_user_timeout(Some(peer_timeout)));
+    if let Err(error) = prepared {
+        warn!(error = %error, "could not prepare a connection");
+    }
+}

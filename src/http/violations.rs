@@ -1,0 +1,188 @@
+//! `/violations`: what fired, and what people answer.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use serde::Deserialize;
+
+use crate::domain::characteristic::is_line;
+use crate::domain::ids::{CharacteristicId, SampleId, ViolationId};
+use crate::domain::rules::Severity;
+use crate::domain::violation::ViolationStatus;
+use crate::http::auth::{Admin, Authorized, Operate, Principal, Read};
+use crate::http::body::Json;
+use crate::http::error::{ApiError, Kind};
+use crate::http::input::{self, Paging, Query, acting_user};
+use crate::protocol::payload::ViolationView;
+use crate::protocol::rest::{
+    Acknowledge, AcknowledgedItem, BatchAcknowledge, BatchAcknowledgeView, PageView, ReasonCodes,
+};
+use crate::services::{AlertManager, Answer, Catalog, Chosen};
+use crate::store::{Page, Store, ViolationFilter, ViolationRecord};
+
+/// The most violations answered at once.
+const MAX_BATCH: u32 = 1_000;
+const MAX_REASON_CHARS: usize = 200;
+const MAX_COMMENT_CHARS: usize = 4_000;
+
+#[derive(Deserialize)]
+pub struct FilterQuery {
+    characteristic_id: Option<CharacteristicId>,
+    sample_id: Option<SampleId>,
+    acknowledged: Option<bool>,
+    status: Option<ViolationStatus>,
+    severity: Option<Severity>,
+    rule_id: Option<u32>,
+    group: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+impl FilterQuery {
+    fn filter(self, times: &input::Settings) -> Result<(ViolationFilter, Page), ApiError> {
+        let filter = ViolationFilter {
+            characteristic_id: self.characteristic_id,
+            sample_id: self.sample_id,
+            acknowledged: self.acknowledged,
+            status: self.status,
+            severity: self.severity,
+            rule_id: self.rule_id,
+            group: self.group,
+            from: times.bound("from", self.from.as_deref())?,
+            to: times.bound("to", self.to.as_deref())?,
+        };
+        Ok((filter, self.paging.page()?))
+    }
+}
+
+/// `GET /violations`, newest first.
+pub async fn list(
+    _: Authorized<Read>,
+    store: Data<Store>,
+    times: Data<input::Settings>,
+    query: Query<FilterQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let (filter, page) = query.0.filter(&times)?;
+    let found = store.violations(&filter, page).await?;
+    let items = views(&store, &found.items).await?;
+    Ok(HttpResponse::Ok().json(PageView {
+        items,
+        total: found.total,
+        offset: page.offset,
+        limit: page.limit,
+    }))
+}
+
+/// `GET /violations/{id}`.
+pub async fn one(
+    _: Authorized<Read>,
+    store: Data<Store>,
+    id: Path<ViolationId>,
+) -> Result<HttpResponse, ApiError> {
+    let unknown = || ApiError::new(Kind::UnknownViolation, format!("violation {id} does not exist"));
+    let record = store.violation(*id).await?.ok_or_else(unknown)?;
+    Ok(HttpResponse::Ok().json(views(&store, &[record]).await?.remove(0)))
+}
+
+async fn views(store: &Store, records: &[ViolationRecord]) -> Result<Vec<ViolationView>, ApiError> {
+    let ids = records.iter().map(|record| record.violation.characteristic_id);
+    let known = store.characteristics_by_id(ids).await?;
+    let view = |record: &ViolationRecord| {
+        let violation = &record.violation;
+        known.get(&violation.characteristic_id).map(|whose| ViolationView::new(violation, whose))
+    };
+    Ok(records.iter().filter_map(view).collect())
+}
+
+/// `GET /violations/stats`.
+pub async fn stats(
+    _: Authorized<Read>,
+    store: Data<Store>,
+    times: Data<input::Settings>,
+    query: Query<FilterQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let (filter, _) = query.0.filter(&times)?;
+    Ok(HttpResponse::Ok().json(store.violation_stats(&filter).await?))
+}
+
+/// `POST /violations/{id}/acknowledge`.
+pub async fn acknowledge(
+    caller: Authorized<Operate>,
+    alerts: Data<AlertManager>,
+    id: Path<ViolationId>,
+    body: Json<Acknowledge>,
+) -> Result<HttpResponse, ApiError> {
+    let Acknowledge { reason, comment, user } = body.0;
+    let answer = answer(&caller.0, user, reason, comment)?;
+    let acknowledged = alerts.acknowledge(*id, answer).await??;
+    let view = ViolationView::new(&acknowledged.violation, &acknowledged.characteristic);
+    Ok(HttpResponse::Ok().json(view))
+}
+
+/// `POST /violations/batch-acknowledge`.
+pub async fn acknowledge_many(
+    caller: Authorized<Operate>,
+    alerts: Data<AlertManager>,
+    body: Json<BatchAcknowledge>,
+) -> Result<HttpResponse, ApiError> {
+    let BatchAcknowledge { violation_ids, characteristic_id, up_to_seq, reason, comment, user } = body.0;
+    let chosen = match (violation_ids, characteristic_id, up_to_seq) {
+        (Some(ids), None, None) if ids.is_empty() || ids.len() > MAX_BATCH as usize => {
+            let detail = format!("violation_ids must name 1 to {MAX_BATCH} violations");
+            return Err(ApiError::field(Kind::InvalidField, "/violation_ids", detail));
+        }
+        (Some(ids), None, None) => Chosen::These(ids),
+        (None, Some(characteristic_id), Some(up_to_seq)) => {
+            Chosen::OpenOf { characteristic_id, up_to_seq, limit: MAX_BATCH }
+        }
+        _ => {
+            let detail = "give violation_ids, or characteristic_id with up_to_seq";
+            return Err(ApiError::new(Kind::InvalidField, detail));
+        }
+    };
+    let answer = answer(&caller.0, user, reason, comment)?;
+    let outcomes = alerts.acknowledge_many(chosen, answer).await?;
+    let results: Vec<_> = outcomes
+        .into_iter()
+        .map(|(violation_id, outcome)| {
+            let error = outcome.err().map(|error| ApiError::from(error).item());
+            AcknowledgedItem { violation_id, success: error.is_none(), error }
+        })
+        .collect();
+    let (total, failed) = (results.len(), results.iter().filter(|item| !item.success).count());
+    let view = BatchAcknowledgeView { total, successful: total - failed, failed, results };
+    Ok(HttpResponse::Ok().json(view))
+}
+
+fn answer(
+    caller: &Principal,
+    user: Option<String>,
+    reason: String,
+    comment: Option<String>,
+) -> Result<Answer, ApiError> {
+    if !is_line(&reason, MAX_REASON_CHARS) {
+        let detail = "reason must be 1 to 200 characters on one line";
+        return Err(ApiError::field(Kind::InvalidField, "/reason", detail));
+    }
+    if comment.as_ref().is_some_and(|comment| comment.chars().count() > MAX_COMMENT_CHARS) {
+        let detail = "comment must be at most 4000 characters";
+        return Err(ApiError::field(Kind::InvalidField, "/comment", detail));
+    }
+    Ok(Answer { user: acting_user(caller, user)?, reason, comment })
+}
+
+/// `GET /violations/reason-codes`.
+pub async fn reason_codes(_: Authorized<Read>, store: Data<Store>) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(ReasonCodes { reason_codes: store.reason_codes().await? }))
+}
+
+/// `PUT /violations/reason-codes`.
+pub async fn replace_reason_codes(
+    _: Authorized<Admin>,
+    catalog: Data<Catalog>,
+    body: Json<ReasonCodes>,
+) -> Result<HttpResponse, ApiError> {
+    catalog.replace_reason_codes(body.0.reason_codes.clone()).await??;
+    Ok(HttpResponse::Ok().json(body.0))
+}

@@ -1,0 +1,205 @@
+//! One client: reads its messages, keeps time for pings and heartbeats, and ends the connection when it must.
+//!
+//! * **State**: this task's own; what the client listens to belongs to the shard.
+//! * **Full**: a request to the shard may wait for a place; that delays only this client's own messages.
+//! * **Dies or stops**: leaves the shard, whatever the reason; the socket end writes the close frame.
+
+use std::time::Duration;
+
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode as PeerCloseCode, ProtocolError};
+use futures_util::StreamExt as _;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tracing::{debug, info};
+
+use crate::broadcast::{ConnectionId, Outbox, Outgoing, Session, Step};
+use crate::http::auth::{Principal, Role};
+use crate::http::ws::SocketParts;
+use crate::metrics::Reason;
+use crate::protocol::PROTOCOL_VERSION;
+use crate::protocol::close::CloseCode;
+use crate::protocol::frame;
+use crate::protocol::socket::{ServerMessage, Welcome};
+
+/// The reading and timing half of a client's connection.
+pub struct Socket {
+    parts: SocketParts,
+    id: ConnectionId,
+    outbox: Outbox,
+    principal: Option<Principal>,
+    session: Session,
+}
+
+impl Socket {
+    /// `principal` is known where the handshake said who calls; otherwise the first message must.
+    pub fn new(parts: SocketParts, outbox: Outbox, principal: Option<Principal>) -> Self {
+        let id = parts.broadcaster.next_connection_id();
+        Self { parts, id, outbox, principal, session: Session::Unknown }
+    }
+
+    /// Serves the client until its end.
+    pub async fn run(mut self, mut messages: AggregatedMessageStream) {
+        let metrics = self.parts.broadcaster.metrics().clone();
+        metrics.connections.inc();
+        let started = Instant::now();
+        let code = self.serve(&mut messages).await;
+        if self.outbox.close(code) {
+            metrics.connections_closed.get_or_create(&Reason { reason: code.name() }).inc();
+        }
+        let _ = self.parts.shard.leave(self.id).await; // a stopped shard has forgotten it already
+        metrics.connections.dec();
+        info!(
+            connection.id = self.id.0,
+            close.reason = code.name(),
+            duration_ms = started.elapsed().as_millis() as u64,
+            last_sent_seq = self.outbox.last_sent_seq(),
+            "connection {} ended: {}",
+            self.id.0,
+            code.name(),
+        );
+    }
+
+    async fn serve(&mut self, messages: &mut AggregatedMessageStream) -> CloseCode {
+        let settings = self.parts.broadcaster.settings().clone();
+        let start = Instant::now();
+        let auth_deadline = start + Duration::from_millis(settings.auth_timeout_ms);
+        let pong_timeout = Duration::from_millis(settings.pong_timeout_ms.max(1));
+        let heartbeat = Duration::from_secs_f64(settings.heartbeat_seconds.max(0.01));
+        let ping = Duration::from_millis(settings.ping_interval_ms.max(1));
+        let mut heartbeats = interval_at(start + heartbeat, heartbeat);
+        let mut pings = interval_at(start + ping, ping);
+        heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = start;
+
+        if self.principal.is_some()
+            && let Err(code) = self.listen().await
+        {
+            return code;
+        }
+        loop {
+            tokio::select! {
+                message = messages.next() => {
+                    heard = Instant::now();
+                    if let Err(code) = self.on_message(message).await {
+                        return code;
+                    }
+                }
+                _ = pings.tick() => self.queue(frame::ping(&self.id.0.to_be_bytes())),
+                _ = heartbeats.tick(), if self.session == Session::Listening => self.say(&self.heartbeat()),
+                () = sleep_until(heard + pong_timeout) => return CloseCode::NoPong,
+                () = sleep_until(auth_deadline), if self.session == Session::Unknown => {
+                    return CloseCode::NotAuthenticated;
+                }
+                // Somebody else has ended it: the first reason stands.
+                () = self.outbox.closing() => return CloseCode::TooSlow,
+                () = self.parts.stop.cancelled() => return CloseCode::GoingAway,
+            }
+        }
+    }
+
+    async fn on_message(
+        &mut self,
+        message: Option<Result<AggregatedMessage, ProtocolError>>,
+    ) -> Result<(), CloseCode> {
+        match message {
+            Some(Ok(AggregatedMessage::Text(text))) => self.on_text(&text).await,
+            Some(Ok(AggregatedMessage::Ping(payload))) => {
+                self.queue(frame::pong(&payload));
+                Ok(())
+            }
+            Some(Ok(AggregatedMessage::Pong(_))) => Ok(()),
+            Some(Ok(AggregatedMessage::Binary(_))) => Err(CloseCode::BinaryFrame),
+            Some(Ok(AggregatedMessage::Close(reason))) => {
+                let said = reason.map_or(PeerCloseCode::Normal, |reason| reason.code);
+                debug!(connection.id = self.id.0, close.code = ?said, "the client said goodbye");
+                Err(CloseCode::Normal)
+            }
+            Some(Err(error)) => Err(close_code_for(&error)),
+            None => Err(CloseCode::Normal),
+        }
+    }
+
+    async fn on_text(&mut self, text: &str) -> Result<(), CloseCode> {
+        let stopping = |_| CloseCode::GoingAway;
+        match self.session.on_text(text, self.parts.shard.processed_seq(), self.parts.clock.now()) {
+            Step::Reply(message) => {
+                self.say(&message);
+                Ok(())
+            }
+            Step::Subscribe(subscription) => {
+                self.parts.shard.subscribe(self.id, subscription).await.map_err(stopping)
+            }
+            Step::Unsubscribe(ids) => self.parts.shard.unsubscribe(self.id, ids).await.map_err(stopping),
+            Step::Authenticate(token) => self.authenticate(&token).await,
+        }
+    }
+
+    async fn authenticate(&mut self, token: &str) -> Result<(), CloseCode> {
+        let (message, code) = match self.parts.authorizer.principal(Some(token)).await {
+            Ok(principal) if principal.may(Role::Read) => {
+                self.principal = Some(principal);
+                self.say(&ServerMessage::AuthOk);
+                return self.listen().await;
+            }
+            Ok(_) => ("this needs the role read".to_owned(), CloseCode::Forbidden),
+            Err(error) => (error.to_string(), CloseCode::NotAuthenticated),
+        };
+        self.say(&ServerMessage::AuthError { message });
+        Err(code)
+    }
+
+    /// Welcomes the client, and from then on it gets what goes to all.
+    async fn listen(&mut self) -> Result<(), CloseCode> {
+        self.session = Session::Listening;
+        let shard = &self.parts.shard;
+        let payload = Welcome {
+            connection_id: self.id.0,
+            protocol: PROTOCOL_VERSION,
+            epoch: shard.epoch().to_owned(),
+            seq: shard.processed_seq(),
+            heartbeat_seconds: self.parts.broadcaster.settings().heartbeat_seconds,
+            server_time: self.parts.clock.now(),
+            user: self.principal.as_ref().and_then(|principal| principal.name.clone()),
+        };
+        self.say(&ServerMessage::Welcome { payload });
+        shard.join(self.id, self.outbox.clone()).await.map_err(|_| CloseCode::GoingAway)
+    }
+
+    fn heartbeat(&self) -> ServerMessage {
+        let shard = &self.parts.shard;
+        ServerMessage::Heartbeat {
+            epoch: shard.epoch().to_owned(),
+            seq: shard.processed_seq(),
+            last_sent_seq: self.outbox.last_sent_seq(),
+            head_seq: shard.head_seq(),
+            server_time: self.parts.clock.now(),
+        }
+    }
+
+    fn say(&self, message: &ServerMessage) {
+        if let ServerMessage::Error { code, .. } = message {
+            let refused = &self.parts.broadcaster.metrics().messages_refused;
+            refused.get_or_create(&Reason { reason: code.name() }).inc();
+        }
+        self.queue(frame::text(&message.text()));
+    }
+
+    /// No room means that the client does not read; the queue itself ends it then.
+    fn queue(&self, frame: actix_web::web::Bytes) {
+        let _ = self.outbox.offer(Outgoing { seq: None, frame });
+    }
+}
+
+/// What the library tells of a frame that is none.
+fn close_code_for(error: &ProtocolError) -> CloseCode {
+    match error {
+        ProtocolError::Overflow => CloseCode::TooBig,
+        // Aggregation and UTF-8 errors arrive as I/O errors.
+        ProtocolError::Io(cause) => match cause.to_string() {
+            text if text.to_lowercase().contains("utf") => CloseCode::InvalidUtf8,
+            text if text.to_lowercase().contains("size") => CloseCode::TooBig,
+            _ => CloseCode::Normal,
+        },
+        _ => CloseCode::ProtocolError,
+    }
+}
