@@ -1,3 +1,7 @@
 //! The `andon` binary: arguments to a command, and its outcome to an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    andon::cli::main()
+}

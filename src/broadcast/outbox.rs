@@ -95,6 +95,11 @@ impl Outbox {
         self.shared.closing.cancelled().await;
     }
 
+    /// Why the connection has to end, if it has to.
+    pub fn close_code(&self) -> Option<CloseCode> {
+        self.shared.close.get().copied()
+    }
+
     /// The position of the last event written to this client; 0 before the first.
     pub fn last_sent_seq(&self) -> u64 {
         self.shared.last_sent_seq.load(Ordering::Relaxed)

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::services::Settings;
 use crate::services::queue::{CommitError, CommitQueue, Job};
 use crate::services::warm::Warm;
@@ -29,6 +30,7 @@ use crate::store::{Store, StoreError};
 pub struct CommitLoop {
     store: Store,
     clock: Clock,
+    metrics: Metrics,
     settings: Settings,
     jobs: mpsc::Receiver<Box<dyn Job>>,
     /// Taken from the queue, but too large for the batch before.
@@ -38,11 +40,11 @@ pub struct CommitLoop {
 
 impl CommitLoop {
     /// The loop, and the queue that leads to it.
-    pub fn new(store: Store, clock: Clock, settings: Settings) -> (Self, CommitQueue) {
+    pub fn new(store: Store, clock: Clock, metrics: Metrics, settings: Settings) -> (Self, CommitQueue) {
         let timeout = Duration::from_millis(settings.queue_timeout_ms);
         let (queue, jobs) = CommitQueue::new(settings.queue_commands, timeout);
         let warm = Warm::new(settings.warm_characteristics);
-        (Self { store, clock, settings, jobs, left_over: None, warm }, queue)
+        (Self { store, clock, metrics, settings, jobs, left_over: None, warm }, queue)
     }
 
     /// Runs until `stop`, then commits what still waits.
@@ -70,13 +72,19 @@ impl CommitLoop {
 
     async fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) {
         match self.try_commit(&mut batch).await {
-            Ok(()) => batch.into_iter().for_each(|job| job.finish(Ok(()))),
+            Ok(()) => {
+                self.metrics.commits.inc();
+                self.metrics.commands.inc_by(batch.len() as u64);
+                batch.into_iter().for_each(|job| job.finish(Ok(())));
+            }
             Err(StoreError::Unavailable(cause)) => {
                 let error = StoreError::Unavailable(cause);
+                self.metrics.commands_failed.inc_by(batch.len() as u64);
                 error!(commands = batch.len(), error = %chain(&error), "the database does not take writes");
                 fail(batch, error);
             }
             Err(error) if batch.len() == 1 => {
+                self.metrics.commands_failed.inc();
                 warn!(error = %chain(&error), "a command was refused by the database");
                 fail(batch, error);
             }

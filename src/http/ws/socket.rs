@@ -41,10 +41,11 @@ impl Socket {
         let metrics = self.parts.broadcaster.metrics().clone();
         metrics.connections.inc();
         let started = Instant::now();
-        let code = self.serve(&mut messages).await;
-        if self.outbox.close(code) {
-            metrics.connections_closed.get_or_create(&Reason { reason: code.name() }).inc();
+        let found = self.serve(&mut messages).await;
+        if self.outbox.close(found) {
+            metrics.connections_closed.get_or_create(&Reason { reason: found.name() }).inc();
         }
+        let code = self.outbox.close_code().unwrap_or(found); // the shard may have had a reason before
         let _ = self.parts.shard.leave(self.id).await; // a stopped shard has forgotten it already
         metrics.connections.dec();
         info!(

@@ -1,0 +1,279 @@
+//! The composition root: builds the parts in order, runs them, and stops them in reverse order.
+//!
+//! ```text
+//! http ──► services ──► commit loop ──► store ──► relay ──► bus ──► shards ──► sockets
+//! ```
+//!
+//! * **Owns** every task: a task that ends early stops the whole process with an error, since none is
+//!   dispensable.
+//! * **Stops**: nothing new is taken, clients are sent away, requests under way end, the commit loop commits
+//!   what waits, the relay publishes it, the store closes. What does not end within the grace is left and told.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::backplane::Relay;
+use crate::broadcast::{self, Broadcaster, History, HistoryError};
+use crate::bus::{self, EventBus};
+use crate::clock::Clock;
+use crate::health::{Health, Stage};
+use crate::http::auth::{Authorizer, TokenAuthorizer, TokenError};
+use crate::http::{BindError, Server, ServerParts};
+use crate::metrics::Metrics;
+use crate::protocol::event::LoggedEvent;
+use crate::services::{AlertManager, Catalog, CommitLoop, ControlLimitService, SpcEngine};
+use crate::settings::Settings;
+use crate::store::{Store, StoreError};
+
+/// Why the process could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// It cannot listen.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The database cannot be used.
+    #[error("could not open the database")]
+    Store(#[from] StoreError),
+    /// The tokens cannot be used.
+    #[error("the setting auth.tokens cannot be used")]
+    Tokens(#[from] TokenError),
+    /// A part of the process ended although nobody stopped it.
+    #[error("{0} ended early")]
+    EndedEarly(&'static str),
+    /// A part of the process panicked.
+    #[error("{part} failed")]
+    Failed {
+        /// Which.
+        part: &'static str,
+        /// How.
+        #[source]
+        source: JoinError,
+    },
+    /// The server failed.
+    #[error("the server failed")]
+    Server(#[source] std::io::Error),
+}
+
+/// What an embedding program may bring itself.
+#[derive(Default)]
+pub struct AppBuilder {
+    settings: Settings,
+    clock: Option<Clock>,
+    authorizer: Option<Arc<dyn Authorizer>>,
+}
+
+impl AppBuilder {
+    /// Another clock than the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Another way to find out who calls than the tokens of the settings.
+    #[must_use]
+    pub fn authorizer(mut self, authorizer: Arc<dyn Authorizer>) -> Self {
+        self.authorizer = Some(authorizer);
+        self
+    }
+
+    /// Binds the address and opens the database; nothing runs yet.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn build(self) -> Result<App, AppError> {
+        let Self { settings, clock, authorizer } = self;
+        let clock = clock.unwrap_or_else(Clock::system);
+        let tokens = TokenAuthorizer::new(&settings.auth)?;
+        let tokens_required = authorizer.is_some() || !tokens.is_open();
+        let authorizer = authorizer.unwrap_or_else(|| Arc::new(tokens));
+        let open = !tokens_required && !settings.auth.allow_anonymous;
+        let server = Server::bind(settings.http.clone(), open)?;
+
+        let (store, handover) = Store::open(&settings.store).await?;
+        let (seq, revisions) = store.revisions().await?;
+        let metrics = Metrics::default();
+        // The bus counts as the log does: the next event is the one after the head.
+        let ring = bus::Settings { capacity: settings.bus.capacity_events };
+        let bus = EventBus::new(ring, seq + 1);
+        let relay =
+            Relay::new((store.clone(), handover), bus.clone(), metrics.clone(), settings.relay.clone(), seq);
+        let (commit_loop, queue) =
+            CommitLoop::new(store.clone(), clock.clone(), metrics.clone(), settings.services.clone());
+        let start = broadcast::Start { epoch: store.epoch().to_owned(), seq, revisions };
+        let broadcaster = Broadcaster::new(
+            settings.broadcast.clone(),
+            broadcast::Parts {
+                bus: bus.clone(),
+                history: Arc::new(LogHistory(store.clone())),
+                head: store.committed(),
+                metrics: metrics.clone(),
+                start,
+            },
+        );
+        let parts = ServerParts {
+            engine: SpcEngine::new(queue.clone()),
+            alerts: AlertManager::new(queue.clone()),
+            limits: ControlLimitService::new(queue.clone()),
+            catalog: Catalog::new(queue),
+            store,
+            broadcaster,
+            authorizer,
+            tokens_required,
+            input: settings.input.clone(),
+            clock,
+            metrics,
+            health: Health::default(),
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        let grace = Duration::from_millis(settings.stop.grace_ms);
+        Ok(App { server, parts, bus, commit_loop, relay, grace })
+    }
+}
+
+/// Andon, built and bound, ready to [run](App::run).
+pub struct App {
+    server: Server,
+    parts: ServerParts,
+    bus: EventBus<Arc<LoggedEvent>>,
+    commit_loop: CommitLoop,
+    relay: Relay,
+    grace: Duration,
+}
+
+impl App {
+    /// Begins to build.
+    pub fn builder(settings: Settings) -> AppBuilder {
+        AppBuilder { settings, ..AppBuilder::default() }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Takes samples in.
+    pub fn engine(&self) -> SpcEngine {
+        self.parts.engine.clone()
+    }
+
+    /// Answers violations.
+    pub fn alerts(&self) -> AlertManager {
+        self.parts.alerts.clone()
+    }
+
+    /// Sets control limits.
+    pub fn limits(&self) -> ControlLimitService {
+        self.parts.limits.clone()
+    }
+
+    /// Defines characteristics.
+    pub fn catalog(&self) -> Catalog {
+        self.parts.catalog.clone()
+    }
+
+    /// The committed events, as they are published; subscribe before [`App::run`] to miss none.
+    pub fn bus(&self) -> EventBus<Arc<LoggedEvent>> {
+        self.bus.clone()
+    }
+
+    /// How far this process is.
+    pub fn health(&self) -> Health {
+        self.parts.health.clone()
+    }
+
+    /// Runs until `stop` is cancelled, then stops in order.
+    ///
+    /// # Errors
+    /// [`AppError`], if a part could not start or ended although nobody stopped it.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
+        let Self { server, parts, bus, commit_loop, relay, grace } = self;
+        let (store, health, tracker) = (parts.store.clone(), parts.health.clone(), parts.tracker.clone());
+        let stop_sockets = parts.stop.clone();
+        let (stop_commits, stop_relay) = (CancellationToken::new(), CancellationToken::new());
+        let address = server.address();
+        let (server, serving) = server.start(parts)?;
+        let mut serving = tokio::spawn(serving);
+        let mut commits = tokio::spawn(commit_loop.run(stop_commits.clone()));
+        let mut relay = tokio::spawn(relay.run(stop_relay.clone()));
+        health.enter(Stage::Running);
+        info!("listening on http://{address}");
+
+        let failure = tokio::select! {
+            () = stop.cancelled() => None,
+            ended = &mut serving => Some(match ended {
+                Ok(Ok(())) => AppError::EndedEarly("the server"),
+                Ok(Err(error)) => AppError::Server(error),
+                Err(source) => AppError::Failed { part: "the server", source },
+            }),
+            ended = &mut commits => Some(ended_early("the commit loop", ended)),
+            ended = &mut relay => Some(ended_early("the relay", ended)),
+        };
+
+        health.enter(Stage::Stopping);
+        info!("stopping");
+        server.pause().await;
+        stop_sockets.cancel();
+        tracker.close();
+        if timeout(grace, tracker.wait()).await.is_err() {
+            warn!(tasks.left = tracker.len(), "clients did not go within the grace");
+        }
+        if !serving.is_finished() {
+            finish("requests under way", grace, async { server.stop(true).await }).await;
+        }
+        stop_commits.cancel();
+        end("the commit loop", grace, commits).await;
+        stop_relay.cancel();
+        end("the relay", grace, relay).await;
+        let report = bus.shutdown(grace).await;
+        if !report.is_clean() {
+            warn!(left_behind = ?report.left_behind, "subscribers of the bus did not finish");
+        }
+        store.close().await;
+        match failure {
+            Some(error) => Err(error),
+            None => {
+                info!("stopped");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn ended_early(part: &'static str, ended: Result<(), JoinError>) -> AppError {
+    match ended {
+        Ok(()) => AppError::EndedEarly(part),
+        Err(source) => AppError::Failed { part, source },
+    }
+}
+
+async fn end(part: &'static str, grace: Duration, task: JoinHandle<()>) {
+    if !task.is_finished() {
+        finish(part, grace, async { drop(task.await) }).await;
+    }
+}
+
+async fn finish(part: &'static str, grace: Duration, work: impl Future<Output = ()>) {
+    if timeout(grace, work).await.is_err() {
+        warn!("{part} did not end within the grace");
+    }
+}
+
+/// The event log, as shards want to read it.
+struct LogHistory(Store);
+
+#[async_trait]
+impl History for LogHistory {
+    async fn page(&self, after: u64, limit: u32) -> Result<Vec<Arc<LoggedEvent>>, HistoryError> {
+        self.0.log_page(after, limit).await.map_err(|error| HistoryError(error.into()))
+    }
+}

@@ -1,0 +1,72 @@
+//! The command line: one file for each command. Only here are arguments and signals read.
+
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Broadcasts statistical process control alerts: samples in, judged, stored, and every alert out.
+#[derive(Debug, Parser)]
+#[command(name = "andon", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve: take samples in, send alerts out.
+    Serve(serve::ServeArgs),
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a process without a runtime can do nothing");
+    match runtime.block_on(run(arguments.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    let stop = stop_on_signal()?;
+    match command {
+        Command::Serve(arguments) => serve::run(arguments, stop).await,
+    }
+}
+
+/// A token that SIGTERM or Ctrl-C cancels; a second one ends the process at once, as by default.
+fn stop_on_signal() -> std::io::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        token.cancel();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(130);
+    });
+    Ok(stop)
+}
+
+/// The error with all its causes, on standard error.
+#[expect(clippy::print_stderr, reason = "a command's last words")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("andon: {error:#}");
+}

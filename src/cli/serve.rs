@@ -1,0 +1,50 @@
+//! `andon serve`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::settings::{Overrides, Settings};
+use crate::telemetry;
+
+/// What `andon serve` takes.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The settings file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// The database [default: sqlite://andon.db].
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Listen on other than loopback addresses without tokens: everybody may do everything.
+    #[arg(long)]
+    allow_anonymous: bool,
+}
+
+impl ServeArgs {
+    fn overrides(&self) -> Overrides {
+        let mut overrides = Overrides::new();
+        overrides.extend(self.listen.clone().map(|listen| ("http.listen", listen)));
+        overrides.extend(self.database.clone().map(|url| ("store.url", url)));
+        if self.allow_anonymous {
+            overrides.push(("auth.allow_anonymous", "true".to_owned()));
+        }
+        overrides
+    }
+}
+
+/// Serves until `stop`.
+///
+/// # Errors
+/// Settings that cannot be, a port or database that cannot be had, a part that failed.
+pub async fn run(arguments: ServeArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    let settings = Settings::load(arguments.config.as_deref(), arguments.overrides())?;
+    telemetry::start(&settings.log)?;
+    App::builder(settings).build().await?.run(stop).await?;
+    Ok(())
+}
