@@ -1,3 +1,5 @@
-//! All integration tests, as one binary.
+//! All integration tests, in one binary.
 
+mod broadcast;
 mod statistics;
+mod support;

@@ -1,0 +1,27 @@
+//! The real application on a port of its own, with a database of its own, and clients that talk to it.
+
+mod app;
+mod socket;
+
+pub use app::{TestApp, TestAppBuilder};
+pub use socket::TestSocket;
+
+use std::time::Duration;
+
+/// How long a test waits for a state before it fails; far longer than any state takes.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Waits until `check` gives a value.
+///
+/// Polls: for states that nobody announces.
+pub async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
+    let poll = async {
+        loop {
+            if let Some(found) = check().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, poll).await.unwrap_or_else(|_| panic!("never happened: {what}"))
+}

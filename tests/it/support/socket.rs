@@ -1,0 +1,111 @@
+//! A WebSocket client of an independent implementation.
+
+use std::net::SocketAddr;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::DEADLINE;
+
+/// One connected client.
+pub struct TestSocket {
+    pub welcome: Value,
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl TestSocket {
+    /// Connects and waits for the welcome.
+    pub async fn connect(address: SocketAddr, token: Option<&str>) -> Self {
+        let mut headers = vec![];
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        if let Some(bearer) = &bearer {
+            headers.push(("Authorization", bearer.as_str()));
+        }
+        let mut socket = Self::handshake(address, &headers).await.expect("a handshake");
+        socket.welcome = socket.next().await;
+        assert_eq!(socket.welcome["type"], "welcome", "{}", socket.welcome);
+        socket
+    }
+
+    /// Shakes hands with these headers, without waiting for anything.
+    pub async fn handshake(address: SocketAddr, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
+        let mut request = format!("ws://{address}/api/v1/ws").into_client_request()?;
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().expect("a header value"));
+        }
+        let (stream, _) = connect_async(request).await?;
+        Ok(Self { welcome: Value::Null, stream })
+    }
+
+    /// Subscribes and waits for the answer.
+    pub async fn subscribed_to(mut self, ids: impl IntoIterator<Item = i64>) -> Self {
+        let ids: Vec<i64> = ids.into_iter().collect();
+        self.send(&json!({"type": "subscribe", "characteristic_ids": ids})).await;
+        let answer = self.next_of_type("subscribed").await;
+        assert_eq!(answer["characteristic_ids"], json!(ids));
+        self
+    }
+
+    /// Sends a JSON message.
+    pub async fn send(&mut self, message: &Value) {
+        self.send_raw(Message::text(message.to_string())).await;
+    }
+
+    /// Sends any frame.
+    pub async fn send_raw(&mut self, message: Message) {
+        self.stream.send(message).await.expect("sent");
+    }
+
+    /// The next JSON message.
+    pub async fn next(&mut self) -> Value {
+        match self.next_frame().await {
+            Message::Text(text) => serde_json::from_str(&text).expect("JSON"),
+            other => panic!("expected a text message, got {other:?}"),
+        }
+    }
+
+    /// The next JSON message of a type; heartbeats are passed over, anything else fails.
+    pub async fn next_of_type(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.next().await;
+            if message["type"] == kind {
+                return message;
+            }
+            assert_eq!(message["type"], "heartbeat", "expected {kind}, got {message}");
+        }
+    }
+
+    /// The next frame that is no ping or pong.
+    pub async fn next_frame(&mut self) -> Message {
+        loop {
+            let next = timeout(DEADLINE, self.stream.next()).await.expect("a frame in time");
+            match next.expect("the connection stands").expect("a frame") {
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Reads on until the server closes; gives the code, or `None` if it just went away.
+    pub async fn close_code(&mut self) -> Option<u16> {
+        loop {
+            match timeout(DEADLINE, self.stream.next()).await.expect("an end in time") {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
+    /// Whether nothing has come, as far as a reply to a ping sent now tells: it would stand before the reply.
+    pub async fn assert_nothing_came(&mut self) {
+        self.send(&json!({"type": "ping", "t": "nothing before this"})).await;
+        let pong = self.next_of_type("pong").await;
+        assert_eq!(pong["t"], "nothing before this");
+    }
+}
