@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
-use serde::Deserialize;
 
 use crate::domain::characteristic::{CharacteristicKey, Definition};
 use crate::domain::chart::ChartKind;
@@ -14,10 +13,11 @@ use crate::domain::rules::RuleSet;
 use crate::http::auth::{Admin, Authorized, Read};
 use crate::http::body::Json;
 use crate::http::error::{ApiError, Kind, rules_error};
-use crate::http::input::{Paging, Query};
+use crate::http::input::{Query, page};
 use crate::protocol::payload::{ControlLimitsView, SamplePayload, ViolationSummary};
 use crate::protocol::rest::{
-    CharacteristicView, CreateCharacteristic, PageView, RulesRequest, RulesView, Standing,
+    CharacteristicQuery, CharacteristicView, CreateCharacteristic, PageView, RulesRequest, RulesView,
+    Standing,
 };
 use crate::services::{Catalog, CreateError};
 use crate::store::{CharacteristicFilter, CharacteristicRecord, Store};
@@ -60,24 +60,14 @@ fn definition(body: CreateCharacteristic) -> Result<(Definition, RuleSet), ApiEr
     Ok((definition, rules))
 }
 
-#[derive(Deserialize)]
-pub struct ListQuery {
-    group: Option<String>,
-    q: Option<String>,
-    tag: Option<String>,
-    key: Option<String>,
-    #[serde(flatten)]
-    paging: Paging,
-}
-
 /// `GET /characteristics`.
 pub async fn list(
     _: Authorized<Read>,
     store: Data<Store>,
-    query: Query<ListQuery>,
+    query: Query<CharacteristicQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let ListQuery { group, q, tag, key, paging } = query.0;
-    let page = paging.page()?;
+    let CharacteristicQuery { group, q, tag, key, offset, limit } = query.0;
+    let page = page(offset, limit)?;
     let found = store.characteristics(&CharacteristicFilter { group, q, tag, key }, page).await?;
     let items = views(&store, found.items).await?;
     Ok(HttpResponse::Ok().json(PageView {

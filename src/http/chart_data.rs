@@ -2,7 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use serde::Deserialize;
 
 use crate::domain::ids::CharacteristicId;
 use crate::domain::phase::Phase;
@@ -11,21 +10,13 @@ use crate::domain::violation::Violation;
 use crate::http::auth::{Authorized, Read};
 use crate::http::characteristics::existing;
 use crate::http::error::ApiError;
-use crate::http::input::{self, Paging, Query};
+use crate::http::input::{self, Query, page};
 use crate::protocol::payload::ControlLimitsView;
 use crate::protocol::rest::{
-    ChartDataView, ChartPoint, ChartRule, DispersionPoint, SpecificationView, ZoneLinesView,
+    ChartDataView, ChartPoint, ChartQuery, ChartRule, DispersionPoint, SpecificationView, ZoneLinesView,
 };
 use crate::services::lines;
 use crate::store::{SampleFilter, Store};
-
-#[derive(Deserialize)]
-pub struct RangeQuery {
-    from: Option<String>,
-    to: Option<String>,
-    #[serde(flatten)]
-    paging: Paging,
-}
 
 /// The newest points of a range, oldest first.
 pub async fn get(
@@ -33,10 +24,10 @@ pub async fn get(
     store: Data<Store>,
     times: Data<input::Settings>,
     id: Path<CharacteristicId>,
-    query: Query<RangeQuery>,
+    query: Query<ChartQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let RangeQuery { from, to, paging } = query.0;
-    let page = paging.page()?;
+    let ChartQuery { from, to, limit } = query.0;
+    let page = page(None, limit)?;
     let record = existing(&store, *id).await?;
     let (from, to) = (times.bound("from", from.as_deref())?, times.bound("to", to.as_deref())?);
     let filter = SampleFilter { characteristic_id: Some(*id), from, to };

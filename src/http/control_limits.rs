@@ -8,10 +8,11 @@ use crate::http::auth::{Authorized, Operate, Read};
 use crate::http::body::{Json, OptionalJson};
 use crate::http::characteristics::existing;
 use crate::http::error::{ApiError, Kind};
-use crate::http::input::{self, Paging, Query, acting_user_if_known};
+use crate::http::input::{self, Query, acting_user_if_known, page};
 use crate::protocol::payload::ControlLimitsView;
 use crate::protocol::rest::{
-    BaselineSignal, BaselineView, CalculationView, PageView, Recalculate, RecalculationView, SetLimits,
+    BaselineSignal, BaselineView, CalculationView, PageQuery, PageView, Recalculate, RecalculationView,
+    SetLimits,
 };
 use crate::services::{ControlLimitService, GivenLimits, Selection, Signed};
 use crate::store::Store;
@@ -24,9 +25,9 @@ pub async fn list(
     _: Authorized<Read>,
     store: Data<Store>,
     id: Path<CharacteristicId>,
-    paging: Query<Paging>,
+    query: Query<PageQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let page = paging.0.page()?;
+    let page = page(query.0.offset, query.0.limit)?;
     existing(&store, *id).await?;
     let phases = store.phases(*id, page).await?;
     let items: Vec<_> = phases.items.iter().map(ControlLimitsView::new).collect();

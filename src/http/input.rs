@@ -70,37 +70,15 @@ impl Settings {
     }
 }
 
-/// `offset` and `limit` of a list; part of every list's query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct Paging {
-    #[serde(default, deserialize_with = "number")]
-    offset: u64,
-    #[serde(default = "hundred", deserialize_with = "number")]
-    limit: u64,
-}
-
-const fn hundred() -> u64 {
-    100
-}
-
-/// Flattened query fields arrive as text.
-fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|_| serde::de::Error::custom(format!("{text:?} is no whole number from 0")))
-}
-
-impl Paging {
-    /// The page that is asked for.
-    ///
-    /// # Errors
-    /// 422, for a limit outside 1 to 1000.
-    pub fn page(self) -> Result<Page, ApiError> {
-        let fail = || ApiError::new(Kind::InvalidQuery, "limit must be from 1 to 1000");
-        let limit =
-            u32::try_from(self.limit).ok().filter(|limit| (1..=1000).contains(limit)).ok_or_else(fail)?;
-        let offset = self.offset.min(i64::MAX as u64);
-        Ok(Page { offset, limit })
-    }
+/// The page that `offset` and `limit` of a query ask for.
+///
+/// # Errors
+/// 422, for a limit outside 1 to 1000.
+pub fn page(offset: Option<u64>, limit: Option<u64>) -> Result<Page, ApiError> {
+    let fail = || ApiError::new(Kind::InvalidQuery, "limit must be from 1 to 1000");
+    let limit = u32::try_from(limit.unwrap_or(100)).ok().filter(|limit| (1..=1000).contains(limit));
+    let offset = offset.unwrap_or(0).min(i64::MAX as u64);
+    limit.map(|limit| Page { offset, limit }).ok_or_else(fail)
 }
 
 /// A query string of type `T`.

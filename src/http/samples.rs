@@ -2,18 +2,18 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use serde::Deserialize;
 
 use crate::clock::Clock;
 use crate::domain::characteristic::is_line;
-use crate::domain::ids::{CharacteristicId, SampleId};
+use crate::domain::ids::SampleId;
 use crate::http::auth::{Authorized, Ingest, Read};
 use crate::http::body::{self, Json};
 use crate::http::error::{ApiError, Kind};
-use crate::http::input::{self, Paging, Query};
+use crate::http::input::{self, Query, page};
 use crate::protocol::payload::ViolationSummary;
 use crate::protocol::rest::{
-    BatchItem, BatchRequest, BatchView, LimitsState, PageView, RecordedView, SampleRequest, SampleView,
+    BatchItem, BatchRequest, BatchView, LimitsState, PageView, RecordedView, SampleQuery, SampleRequest,
+    SampleView,
 };
 use crate::services::{CharacteristicRef, NewSample, QueuedSample, RecordedSample, SpcEngine};
 use crate::store::{SampleFilter, Store};
@@ -122,24 +122,15 @@ fn view(recorded: &RecordedSample) -> RecordedView {
     }
 }
 
-#[derive(Deserialize)]
-pub struct ListQuery {
-    characteristic_id: Option<CharacteristicId>,
-    from: Option<String>,
-    to: Option<String>,
-    #[serde(flatten)]
-    paging: Paging,
-}
-
 /// `GET /samples`, newest first.
 pub async fn list(
     _: Authorized<Read>,
     store: Data<Store>,
     times: Data<input::Settings>,
-    query: Query<ListQuery>,
+    query: Query<SampleQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let ListQuery { characteristic_id, from, to, paging } = query.0;
-    let page = paging.page()?;
+    let SampleQuery { characteristic_id, from, to, offset, limit } = query.0;
+    let page = page(offset, limit)?;
     let (from, to) = (times.bound("from", from.as_deref())?, times.bound("to", to.as_deref())?);
     let found = store.samples(&SampleFilter { characteristic_id, from, to }, page).await?;
     let mut fired = store.violations_of_samples(found.items.iter().map(|sample| sample.id)).await?;

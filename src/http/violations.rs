@@ -2,68 +2,46 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use serde::Deserialize;
 
 use crate::domain::characteristic::is_line;
-use crate::domain::ids::{CharacteristicId, SampleId, ViolationId};
-use crate::domain::rules::Severity;
-use crate::domain::violation::ViolationStatus;
+use crate::domain::ids::ViolationId;
 use crate::http::auth::{Admin, Authorized, Operate, Principal, Read};
 use crate::http::body::Json;
 use crate::http::error::{ApiError, Kind};
-use crate::http::input::{self, Paging, Query, acting_user};
+use crate::http::input::{self, Query, acting_user, page};
 use crate::protocol::payload::ViolationView;
 use crate::protocol::rest::{
-    Acknowledge, AcknowledgedItem, BatchAcknowledge, BatchAcknowledgeView, PageView, ReasonCodes,
+    Acknowledge, AcknowledgedItem, BatchAcknowledge, BatchAcknowledgeView, PageView, ReasonCodes, StatsQuery,
+    ViolationQuery,
 };
 use crate::services::{AlertManager, Answer, Catalog, Chosen};
-use crate::store::{Page, Store, ViolationFilter, ViolationRecord};
+use crate::store::{Store, ViolationFilter, ViolationRecord};
 
 /// The most violations answered at once.
 const MAX_BATCH: u32 = 1_000;
 const MAX_REASON_CHARS: usize = 200;
 const MAX_COMMENT_CHARS: usize = 4_000;
 
-#[derive(Deserialize)]
-pub struct FilterQuery {
-    characteristic_id: Option<CharacteristicId>,
-    sample_id: Option<SampleId>,
-    acknowledged: Option<bool>,
-    status: Option<ViolationStatus>,
-    severity: Option<Severity>,
-    rule_id: Option<u32>,
-    group: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    #[serde(flatten)]
-    paging: Paging,
-}
-
-impl FilterQuery {
-    fn filter(self, times: &input::Settings) -> Result<(ViolationFilter, Page), ApiError> {
-        let filter = ViolationFilter {
-            characteristic_id: self.characteristic_id,
-            sample_id: self.sample_id,
-            acknowledged: self.acknowledged,
-            status: self.status,
-            severity: self.severity,
-            rule_id: self.rule_id,
-            group: self.group,
-            from: times.bound("from", self.from.as_deref())?,
-            to: times.bound("to", self.to.as_deref())?,
-        };
-        Ok((filter, self.paging.page()?))
-    }
-}
-
 /// `GET /violations`, newest first.
 pub async fn list(
     _: Authorized<Read>,
     store: Data<Store>,
     times: Data<input::Settings>,
-    query: Query<FilterQuery>,
+    query: Query<ViolationQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let (filter, page) = query.0.filter(&times)?;
+    let query = query.0;
+    let page = page(query.offset, query.limit)?;
+    let filter = ViolationFilter {
+        characteristic_id: query.characteristic_id,
+        sample_id: query.sample_id,
+        acknowledged: query.acknowledged,
+        status: query.status,
+        severity: query.severity,
+        rule_id: query.rule_id,
+        group: query.group,
+        from: times.bound("from", query.from.as_deref())?,
+        to: times.bound("to", query.to.as_deref())?,
+    };
     let found = store.violations(&filter, page).await?;
     let items = views(&store, &found.items).await?;
     Ok(HttpResponse::Ok().json(PageView {
@@ -100,9 +78,11 @@ pub async fn stats(
     _: Authorized<Read>,
     store: Data<Store>,
     times: Data<input::Settings>,
-    query: Query<FilterQuery>,
+    query: Query<StatsQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let (filter, _) = query.0.filter(&times)?;
+    let StatsQuery { characteristic_id, group, from, to } = query.0;
+    let (from, to) = (times.bound("from", from.as_deref())?, times.bound("to", to.as_deref())?);
+    let filter = ViolationFilter { characteristic_id, group, from, to, ..ViolationFilter::default() };
     Ok(HttpResponse::Ok().json(store.violation_stats(&filter).await?))
 }
 

@@ -60,8 +60,9 @@ impl<'a> Derive<'a> {
             "spc" | "bus" => (false, "the statistics and the bus know no wire"),
             "settings" | "cli" => (!self.serializes, "settings and commands are read, not written"),
             _ => (
-                !self.serializes && self.name.ends_with("Settings"),
-                "only protocol/ derives the wire; elsewhere only `...Settings` derive Deserialize",
+                !self.serializes && (self.name.ends_with("Settings") || self.shape == Shape::PlainEnum),
+                "only protocol/ derives the wire; elsewhere only `...Settings` and enums without fields, \
+                 which are their values, derive Deserialize",
             ),
         };
         let derived = if self.serializes { "Serialize" } else { "Deserialize" };
@@ -106,6 +107,8 @@ mod tests {
             ("src/store/log.rs", "#[derive(Serialize)] struct LogRow { seq: u64 }"),
             ("src/http/samples.rs", "#[derive(Debug, Deserialize)] pub struct Query { limit: u32 }"),
             ("src/http/mod.rs", "#[derive(Serialize, Deserialize)] pub struct Settings { a: u8 }"),
+            ("src/http/auth.rs", "#[derive(Serialize)] pub enum Role { Read }"),
+            ("src/http/auth.rs", "#[derive(Deserialize)] pub enum Role { Read(u8) }"),
             ("src/settings.rs", "#[derive(Serialize)] pub struct File { a: u8 }"),
         ] {
             assert_eq!(check(&File::new(path, code)).len(), 1, "{path}: {code}");
@@ -124,6 +127,7 @@ mod tests {
             ),
             ("src/store/mod.rs", SETTINGS),
             ("src/http/mod.rs", "#[derive(Deserialize)] pub struct SocketSettings { a: u8 }"),
+            ("src/http/auth.rs", "#[derive(Deserialize)] pub enum Role { Read }"),
             ("src/settings.rs", "#[derive(Deserialize)] struct File { store: store::Settings }"),
             ("src/cli/demo.rs", "#[derive(Deserialize)] enum Scenario { A { b: u8 } }"),
             ("src/store/log.rs", "#[derive(Debug)] struct Row; // #[derive(Serialize)]"),

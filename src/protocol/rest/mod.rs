@@ -2,6 +2,7 @@
 
 mod characteristic;
 mod limits;
+mod query;
 mod sample;
 mod violation;
 
@@ -15,6 +16,7 @@ pub use limits::{
     BaselineSignal, BaselineView, CalculationView, ChartDataView, ChartPoint, ChartRule, DispersionPoint,
     Recalculate, RecalculationView, SetLimits, SpecificationView, ZoneLinesView,
 };
+pub use query::{CharacteristicQuery, ChartQuery, PageQuery, SampleQuery, StatsQuery, ViolationQuery};
 pub use sample::{BatchItem, BatchRequest, BatchView, ItemError, RecordedView, SampleRequest, SampleView};
 pub use violation::{
     Acknowledge, AcknowledgedItem, BatchAcknowledge, BatchAcknowledgeView, ReasonCodes, RuleCount,
