@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::de::{self, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::{self, RawValue};
 
 use crate::domain::ids::CharacteristicId;
 use crate::protocol::time;
@@ -229,13 +229,14 @@ pub enum ServerMessage {
         /// What the connection's shard has processed.
         seq: u64,
         /// The revision that the next event of each characteristic follows.
+        #[serde(deserialize_with = "revisions")]
         revisions: BTreeMap<i64, u64>,
     },
     /// No more events of these.
     Unsubscribed { characteristic_ids: Vec<CharacteristicId> },
     /// Answer to an application ping.
     Pong {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "echo")]
         t: Option<Box<RawValue>>,
         #[serde(with = "time")]
         server_time: DateTime<Utc>,
@@ -255,6 +256,18 @@ pub enum ServerMessage {
     },
     /// A message was refused.
     Error { code: ErrorCode, message: String, request: Option<String> },
+}
+
+/// Within a tagged enum serde reads neither numbers as names nor raw text: both are read as plain JSON.
+fn revisions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<i64, u64>, D::Error> {
+    let named = BTreeMap::<String, u64>::deserialize(deserializer)?;
+    let entry = |(id, revision): (String, u64)| Ok((id.parse().map_err(de::Error::custom)?, revision));
+    named.into_iter().map(entry).collect()
+}
+
+fn echo<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    let echo = Option::<serde_json::Value>::deserialize(deserializer)?;
+    echo.map(|echo| value::to_raw_value(&echo)).transpose().map_err(de::Error::custom)
 }
 
 /// Who the client is connected to, and from where it counts.
@@ -330,6 +343,17 @@ mod tests {
         for bad in ["-1", "0", "1.5", "9007199254740992", "\"1\"", "1e999", "null"] {
             let text = format!(r#"{{"type":"subscribe","characteristic_ids":[{bad}]}}"#);
             assert!(code(&text).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_can_be_read_back() {
+        for text in [
+            r#"{"type":"subscribed","characteristic_ids":[7],"epoch":"e","seq":3,"revisions":{"7":2}}"#,
+            r#"{"type":"pong","t":{"a":1.5},"server_time":"2026-01-02T03:04:05.000000Z","seq":3}"#,
+            r#"{"type":"pong","server_time":"2026-01-02T03:04:05.000000Z","seq":3}"#,
+        ] {
+            assert_eq!(serde_json::from_str::<ServerMessage>(text).expect(text).text(), text);
         }
     }
 
