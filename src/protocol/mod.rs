@@ -3,6 +3,7 @@
 //! Knows the domain; knows nothing of sockets, HTTP servers or databases. Golden files in `tests/golden/`
 //! hold one example of every message.
 
+pub mod client_side;
 pub mod close;
 pub mod event;
 pub mod frame;
