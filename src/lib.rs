@@ -5,6 +5,7 @@ pub mod backplane;
 pub mod broadcast;
 pub mod bus;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod domain;
 pub mod health;
