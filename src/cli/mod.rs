@@ -70,3 +70,7 @@ fn stop_on_signal() -> std::io::Result<CancellationToken> {
 fn complain(error: &anyhow::Error) {
     eprintln!("andon: {error:#}");
 }
+//! The commands of the binary.
+
+pub mod lines;
+pub mod tail;
