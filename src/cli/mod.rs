@@ -1,6 +1,9 @@
 //! The command line: one file for each command. Only here are arguments and signals read.
 
+mod demo;
+pub mod lines;
 mod serve;
+pub mod tail;
 
 use std::process::ExitCode;
 
@@ -9,17 +12,21 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Broadcasts statistical process control alerts: samples in, judged, stored, and every alert out.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "andon", version, about)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Serve: take samples in, send alerts out.
     Serve(serve::ServeArgs),
+    /// Show what Andon does: published data and a simulated process, on a throw-away database.
+    Demo(demo::DemoArgs),
+    /// Print a server's events as they happen.
+    Tail(tail::TailArgs),
 }
 
 /// Runs the command that the arguments name.
@@ -42,6 +49,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
     let stop = stop_on_signal()?;
     match command {
         Command::Serve(arguments) => serve::run(arguments, stop).await,
+        Command::Demo(arguments) => demo::run(arguments, stop).await,
+        Command::Tail(arguments) => tail::run(arguments, stop).await,
     }
 }
 
@@ -70,7 +79,3 @@ fn stop_on_signal() -> std::io::Result<CancellationToken> {
 fn complain(error: &anyhow::Error) {
     eprintln!("andon: {error:#}");
 }
-//! The commands of the binary.
-
-pub mod lines;
-pub mod tail;

@@ -21,7 +21,7 @@ use crate::protocol::socket::{ServerMessage, Subscription};
 /// Print events as they happen
 #[derive(clap::Args)]
 pub struct TailArgs {
-    /// Where the server is, for example http://localhost:3000
+    /// Where the server is, such as http://127.0.0.1:8080
     #[arg(long, value_name = "URL")]
     server: String,
     /// Only this characteristic; may be given more than once [default: all]
@@ -39,6 +39,20 @@ pub struct TailArgs {
     /// A file that holds the token
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+}
+
+impl TailArgs {
+    /// All events of a server that wants no token.
+    pub(super) fn everything(server: String, quiet_samples: bool) -> Self {
+        Self {
+            server,
+            characteristics: Vec::new(),
+            json: false,
+            quiet_samples,
+            token: None,
+            token_file: None,
+        }
+    }
 }
 
 /// Runs until `stop`, or until whoever reads the output has gone.
