@@ -1,5 +1,6 @@
 //! All integration tests, in one binary.
 
 mod broadcast;
+mod interop;
 mod statistics;
 mod support;
