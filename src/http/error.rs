@@ -7,7 +7,7 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE
 use actix_web::{HttpResponse, ResponseError};
 use tracing::error;
 
-use crate::protocol::problem::{self, FieldError, Problem};
+use crate::protocol::problem::{self, AcknowledgementView, FieldError, Problem};
 use crate::protocol::rest::{ItemError, RulesError};
 use crate::services::{
     AcknowledgeError, CommitError, CreateError, LimitsRefusal, ReasonCodesError, RulesUpdateError,
@@ -92,19 +92,20 @@ pub struct ApiError {
     kind: Kind,
     detail: String,
     errors: Vec<FieldError>,
+    acknowledgement: Option<Box<AcknowledgementView>>,
 }
 
 impl ApiError {
     /// A problem; `detail` says what was wrong and what would be right.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new() }
+        Self { kind, detail: detail.into(), errors: Vec::new(), acknowledgement: None }
     }
 
     /// A field of the body that does not validate.
     pub fn field(kind: Kind, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let errors = vec![FieldError { pointer: pointer.into(), detail: detail.clone() }];
-        Self { kind, detail, errors }
+        Self { errors, ..Self::new(kind, detail) }
     }
 
     /// The problem's body.
@@ -116,6 +117,7 @@ impl ApiError {
             status: status.as_u16(),
             detail: self.detail.clone(),
             errors: self.errors.clone(),
+            acknowledgement: self.acknowledgement.as_deref().cloned(),
         }
     }
 
@@ -199,11 +201,14 @@ impl From<SampleError> for ApiError {
 
 impl From<AcknowledgeError> for ApiError {
     fn from(error: AcknowledgeError) -> Self {
-        let kind = match &error {
-            AcknowledgeError::Unknown(_) => Kind::UnknownViolation,
-            AcknowledgeError::Already { .. } => Kind::AlreadyAcknowledged,
-        };
-        Self::new(kind, error.to_string())
+        let detail = error.to_string();
+        match error {
+            AcknowledgeError::Unknown(_) => Self::new(Kind::UnknownViolation, detail),
+            AcknowledgeError::Already { first, .. } => Self {
+                acknowledgement: Some(Box::new((*first).into())),
+                ..Self::new(Kind::AlreadyAcknowledged, detail)
+            },
+        }
     }
 }
 

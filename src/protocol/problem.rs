@@ -1,6 +1,10 @@
 //! How an error looks over HTTP: RFC 9457 `application/problem+json`.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use crate::domain::violation::Acknowledgement;
+use crate::protocol::time;
 
 /// The media type.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -20,6 +24,26 @@ pub struct Problem {
     /// Where a body does not validate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// Who was first, where somebody was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<AcknowledgementView>,
+}
+
+/// An answer that a violation has already got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcknowledgementView {
+    pub user: String,
+    pub reason: String,
+    pub comment: Option<String>,
+    #[serde(with = "time")]
+    pub timestamp: DateTime<Utc>,
+}
+
+impl From<Acknowledgement> for AcknowledgementView {
+    fn from(answer: Acknowledgement) -> Self {
+        let Acknowledgement { user, reason, comment, timestamp } = answer;
+        Self { user, reason, comment, timestamp }
+    }
 }
 
 /// One place of a body that does not validate.
