@@ -1,6 +1,6 @@
 //! From the bus to connected clients.
 //!
-//! Each worker thread has a [shard](shard) that owns its connections and their subscriptions: one map, one
+//! Each worker thread has a [shard](Shard) that owns its connections and their subscriptions: one map, one
 //! owner, no lock. A shard is one subscriber of the bus; it looks up who listens and offers each the same
 //! encoded frame. It never waits for a client: one whose queue is full is let go and resumes elsewhere.
 //!
@@ -19,9 +19,9 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 
-pub use outbox::{Inbox, Outbox, Outgoing, outbox};
+pub use outbox::{Inbox, Offer, Outbox, Outgoing, outbox};
 pub use session::{Session, Step};
-pub use shard::{Shard, ShardHandle};
+pub use shard::{Shard, ShardHandle, ShardStopped};
 pub use subscriptions::ConnectionId;
 
 use crate::bus::EventBus;
