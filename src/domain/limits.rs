@@ -49,6 +49,10 @@ impl ControlLimits {
         if ![center_line, ucl, lcl, sigma].iter().all(|v| v.is_finite()) {
             return Err(LimitsError::NotFinite);
         }
+        // The wrong way round is out of order; all in one place is a process that does not vary.
+        if lcl > center_line || center_line > ucl {
+            return Err(LimitsError::OutOfOrder);
+        }
         if sigma <= SMALLEST_RELATIVE_SIGMA * center_line.abs().max(1.0) {
             return Err(LimitsError::NoVariation);
         }
@@ -118,6 +122,7 @@ mod tests {
         assert!(limits(-3.0, 0.0, 3.0, 1.0).is_ok());
         assert_eq!(limits(3.0, 0.0, -3.0, 1.0), Err(LimitsError::OutOfOrder));
         assert_eq!(limits(0.0, 0.0, 3.0, 1.0), Err(LimitsError::OutOfOrder));
+        assert_eq!(limits(3.0, 0.0, -3.0, -1.0), Err(LimitsError::OutOfOrder));
     }
 
     #[test]
@@ -125,6 +130,7 @@ mod tests {
         assert_eq!(limits(f64::NAN, 0.0, 3.0, 1.0), Err(LimitsError::NotFinite));
         assert_eq!(limits(-3.0, 0.0, f64::INFINITY, 1.0), Err(LimitsError::NotFinite));
         assert_eq!(limits(-3.0, 0.0, 3.0, 0.0), Err(LimitsError::NoVariation));
+        assert_eq!(limits(5.0, 5.0, 5.0, 0.0), Err(LimitsError::NoVariation));
         assert_eq!(limits(1e6 - 1.0, 1e6, 1e6 + 1.0, 1e-6), Err(LimitsError::NoVariation));
     }
 

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use crate::domain::characteristic::Characteristic;
-use crate::domain::chart::ChartKind;
 use crate::domain::event::Event;
-use crate::domain::ids::{CharacteristicId, SampleId};
+use crate::domain::ids::CharacteristicId;
 use crate::domain::limits::{ControlLimits, DispersionLimits, LimitValues, LimitsError};
 use crate::domain::phase::{BaselineRange, LimitsMethod, Phase};
 use crate::services::queue::{Command, CommitError, CommitQueue};
+use crate::services::recalculation::{Recalculate, Recalculated, Selection};
 use crate::services::warm::WarmState;
 use crate::services::work::Work;
-use crate::spc::{self, Baseline, BaselinePoint, EstimateError, Judging, PhaseLimits, PhaseState, Point};
-use crate::store::{RecentFilter, RecentSample, StoreError};
+use crate::spc;
+use crate::store::StoreError;
 
 /// Limits that somebody gives, in the characteristic's own unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,21 +44,6 @@ pub struct Signed {
     pub reason: Option<String>,
 }
 
-/// Which samples limits are calculated from: without any choice, those of the present phase.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// Measured at or after.
-    pub from: Option<DateTime<Utc>>,
-    /// Measured before.
-    pub to: Option<DateTime<Utc>>,
-    /// The newest so many.
-    pub last_n: Option<u32>,
-    /// Fewer than these are too few.
-    pub min_samples: u32,
-    /// Only tell what would be.
-    pub preview: bool,
-}
-
 /// Why limits were not set.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum LimitsRefusal {
@@ -89,26 +72,6 @@ pub struct LimitsChange {
     pub after: Arc<Phase>,
     /// Whether they differ; limits that do not change start no phase.
     pub changed: bool,
-}
-
-/// Limits that were calculated.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Recalculated {
-    /// What changed.
-    pub change: LimitsChange,
-    /// What they were calculated from.
-    pub baseline: BaselineRange,
-    /// Which of those would signal under them.
-    pub signals: Vec<BaselineSignals>,
-}
-
-/// A baseline sample that signals under the limits it helped to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaselineSignals {
-    /// The sample.
-    pub sample_id: SampleId,
-    /// What fires on it.
-    pub rule_ids: Vec<u32>,
 }
 
 /// Sets and calculates control limits. Cheap to clone.
@@ -152,11 +115,11 @@ impl ControlLimitService {
 }
 
 /// Limits of both charts and where they come from.
-struct NewLimits {
-    limits: ControlLimits,
-    dispersion: Option<DispersionLimits>,
-    method: LimitsMethod,
-    baseline: Option<BaselineRange>,
+pub(super) struct NewLimits {
+    pub(super) limits: ControlLimits,
+    pub(super) dispersion: Option<DispersionLimits>,
+    pub(super) method: LimitsMethod,
+    pub(super) baseline: Option<BaselineRange>,
 }
 
 impl GivenLimits {
@@ -165,12 +128,6 @@ impl GivenLimits {
         let (limits, dispersion) = match self {
             Self::Limits { center_line, ucl, lcl } => {
                 let sigma = (ucl - lcl) / 6.0 * f64::from(subgroup_size).sqrt();
-                // In their order first: of limits the wrong way round, sigma would be the smaller worry.
-                if !(lcl < center_line && center_line < ucl)
-                    && [lcl, center_line, ucl].iter().all(|v| v.is_finite())
-                {
-                    return Err(LimitsError::OutOfOrder);
-                }
                 (ControlLimits::new(LimitValues { center_line, ucl, lcl, sigma, subgroup_size })?, None)
             }
             Self::Sigma { center_line, sigma } => (
@@ -205,7 +162,8 @@ impl Command for SetLimits {
     }
 }
 
-async fn put_in_force(
+/// Starts a phase with these limits, unless they judge as the present ones do.
+pub(super) async fn put_in_force(
     new: NewLimits,
     mut state: WarmState,
     signed: &Signed,
@@ -227,11 +185,11 @@ async fn put_in_force(
 }
 
 impl NewLimits {
-    fn judges_like(&self, phase: &Phase) -> bool {
+    pub(super) fn judges_like(&self, phase: &Phase) -> bool {
         self.limits == phase.limits && self.dispersion == phase.dispersion
     }
 
-    fn phase(self, state: &WarmState, signed: &Signed, work: &mut Work<'_>) -> Phase {
+    pub(super) fn phase(self, state: &WarmState, signed: &Signed, work: &mut Work<'_>) -> Phase {
         Phase {
             id: work.transaction.next_limits_id(),
             characteristic_id: state.characteristic.id,
@@ -243,145 +201,5 @@ impl NewLimits {
             reason: signed.reason.clone(),
             user: signed.user.clone(),
         }
-    }
-}
-
-struct Recalculate {
-    id: CharacteristicId,
-    selection: Selection,
-    signed: Signed,
-}
-
-impl Command for Recalculate {
-    type Answer = Result<Recalculated, LimitsRefusal>;
-
-    async fn apply(&self, work: &mut Work<'_>) -> Result<Self::Answer, StoreError> {
-        let Some(state) = work.take(self.id).await? else {
-            return Ok(Err(LimitsRefusal::Unknown(self.id)));
-        };
-        work.transaction.flush().await?; // samples of this very transaction count
-        let samples = work.transaction.recent_samples(&self.filter(&state, work)).await?;
-        let basis = Basis::new(samples, self.selection.last_n, &state);
-        let wanted = self.selection.min_samples;
-        let estimate = tokio::task::spawn_blocking(move || basis.estimate(wanted))
-            .await
-            .expect("the estimate does not panic and is never cancelled");
-        let Estimated { new, range, signals } = match estimate {
-            Ok(estimated) => estimated,
-            Err(refusal) => {
-                work.put(state);
-                return Ok(Err(refusal));
-            }
-        };
-        let change = if self.selection.preview {
-            let before = state.phase.clone();
-            let changed = !before.as_ref().is_some_and(|phase| new.judges_like(phase));
-            let after = Arc::new(new.phase(&state, &self.signed, work));
-            work.put(state);
-            LimitsChange { before, after, changed }
-        } else {
-            put_in_force(new, state, &self.signed, work).await?
-        };
-        Ok(Ok(Recalculated { change, baseline: range, signals }))
-    }
-}
-
-impl Recalculate {
-    fn filter(&self, state: &WarmState, work: &Work<'_>) -> RecentFilter {
-        let Selection { from, to, last_n, .. } = self.selection;
-        let chosen = from.is_some() || to.is_some() || last_n.is_some();
-        let phase = (!chosen).then(|| state.phase.as_ref().map(|phase| phase.id));
-        // Excluded ones are read, too: they break moving ranges. `last_n` counts only the others.
-        RecentFilter { characteristic_id: self.id, phase, from, to, newest: work.settings.baseline_samples }
-    }
-}
-
-/// The samples to calculate from, without excluded ones.
-struct Basis {
-    judging: Judging,
-    chart: ChartKind,
-    subgroup_size: u32,
-    ids: Vec<SampleId>,
-    points: Vec<BaselinePoint>,
-}
-
-struct Estimated {
-    new: NewLimits,
-    range: BaselineRange,
-    signals: Vec<BaselineSignals>,
-}
-
-impl Basis {
-    fn new(samples: Vec<RecentSample>, last_n: Option<u32>, state: &WarmState) -> Self {
-        let (mut ids, mut points) = (Vec::new(), Vec::new());
-        let mut follows_break = false;
-        for RecentSample { id, subgroup, is_excluded } in samples {
-            if !is_excluded {
-                ids.push(id);
-                points.push(BaselinePoint { subgroup, follows_break });
-            }
-            follows_break = is_excluded;
-        }
-        let surplus = last_n.map_or(0, |n| points.len().saturating_sub(n as usize));
-        ids.drain(..surplus);
-        points.drain(..surplus);
-        let definition = &state.characteristic.definition;
-        Self {
-            judging: state.judging,
-            chart: definition.chart,
-            subgroup_size: definition.subgroup_size,
-            ids,
-            points,
-        }
-    }
-
-    fn estimate(self, wanted: u32) -> Result<Estimated, LimitsRefusal> {
-        let found = self.points.len();
-        let too_few = LimitsRefusal::TooFew { found, wanted };
-        let (Some(first), Some(last)) = (self.ids.first(), self.ids.last()) else { return Err(too_few) };
-        if found < wanted as usize {
-            return Err(too_few);
-        }
-        let range = BaselineRange {
-            first_sample_id: *first,
-            last_sample_id: *last,
-            sample_count: u32::try_from(found).unwrap_or(u32::MAX),
-        };
-        let baseline =
-            Baseline { chart: self.chart, subgroup_size: self.subgroup_size, points: &self.points };
-        let estimate = spc::estimate(&baseline).map_err(|error| match error {
-            EstimateError::TooFew | EstimateError::SubgroupSize(_) => too_few,
-            EstimateError::Refused(error) => LimitsRefusal::Limits(error),
-        })?;
-        let new = NewLimits {
-            limits: estimate.limits,
-            dispersion: Some(estimate.dispersion),
-            method: LimitsMethod::estimating(self.chart),
-            baseline: Some(range),
-        };
-        let signals = self.signals(&PhaseLimits::new(new.limits, new.dispersion));
-        Ok(Estimated { new, range, signals })
-    }
-
-    /// Judges the baseline by the limits it makes.
-    fn signals(&self, limits: &PhaseLimits) -> Vec<BaselineSignals> {
-        let mut state = PhaseState::new();
-        let mut signals = Vec::new();
-        for (&sample_id, point) in self.ids.iter().zip(&self.points) {
-            if point.follows_break {
-                state.break_moving_range();
-            }
-            let point = Point { sample_id, subgroup: point.subgroup };
-            let judged = state.judge(&point, Some(limits), &self.judging).judged;
-            let mut rule_ids: Vec<u32> = judged
-                .iter()
-                .flat_map(|j| j.signals.iter().map(|s| s.rule.id()).collect::<Vec<_>>())
-                .collect();
-            rule_ids.dedup();
-            if !rule_ids.is_empty() {
-                signals.push(BaselineSignals { sample_id, rule_ids });
-            }
-        }
-        signals
     }
 }

@@ -14,6 +14,7 @@ pub mod commit_loop;
 mod control_limits;
 pub mod lines;
 mod queue;
+mod recalculation;
 mod spc_engine;
 mod warm;
 mod work;
@@ -23,11 +24,9 @@ use serde::Deserialize;
 pub use alert_manager::{AcknowledgeError, Acknowledged, AlertManager, Answer, Chosen};
 pub use catalog::{Catalog, CreateError, ReasonCodesError, RulesUpdateError};
 pub use commit_loop::CommitLoop;
-pub use control_limits::{
-    BaselineSignals, ControlLimitService, GivenLimits, LimitsChange, LimitsRefusal, Recalculated, Selection,
-    Signed,
-};
+pub use control_limits::{ControlLimitService, GivenLimits, LimitsChange, LimitsRefusal, Signed};
 pub use queue::{CommitError, CommitQueue};
+pub use recalculation::{BaselineSignals, Recalculated, Selection};
 pub use spc_engine::{CharacteristicRef, NewSample, QueuedSample, RecordedSample, SampleError, SpcEngine};
 
 /// How commands are gathered and judged.

@@ -11,12 +11,20 @@ use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
 use crate::domain::ids::CharacteristicId;
 use crate::domain::sample::Sample;
 use crate::domain::violation::Violation;
+use crate::protocol::event::EventHeader;
 use crate::store::StoreError;
 use crate::store::rows::{doubles_to_blob, name_of};
-use crate::store::transaction::LogRow;
 
 /// Rows per statement, largest first. 64 rows of 21 columns stay far below SQLite's 32,766 variables.
 const CHUNKS: [usize; 4] = [64, 16, 4, 1];
+
+/// A log row that waits to be written.
+#[derive(Debug)]
+pub(super) struct LogRow {
+    pub(super) header: EventHeader,
+    pub(super) at_micros: i64,
+    pub(super) payload: String,
+}
 
 /// What waits to be written in this transaction.
 #[derive(Debug, Default)]

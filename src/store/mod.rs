@@ -21,6 +21,7 @@ mod error;
 mod head;
 mod lock;
 mod log;
+mod phases;
 mod reason_codes;
 mod rows;
 mod samples;

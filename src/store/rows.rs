@@ -1,9 +1,12 @@
 //! Between columns and domain types.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
+use sqlx::{QueryBuilder, Sqlite};
 
 use crate::domain::ids::InvalidId;
 use crate::store::StoreError;
@@ -49,4 +52,18 @@ pub(super) fn doubles_from_blob(blob: &[u8]) -> Result<Vec<f64>, Cause> {
 /// Blames the row for what could not be read of it.
 pub(super) fn corrupt<T>(table: &'static str, id: i64, read: Result<T, Cause>) -> Result<T, StoreError> {
     read.map_err(|source| StoreError::Corrupt { table, id, source })
+}
+
+/// Each id once: a page of violations names the same characteristic over and over.
+pub(super) fn push_ids(
+    select: &mut QueryBuilder<Sqlite>,
+    start: &'static str,
+    ids: impl Iterator<Item = i64>,
+) {
+    select.push(start);
+    let mut list = select.separated(", ");
+    for id in ids.collect::<BTreeSet<_>>() {
+        list.push_bind(id);
+    }
+    select.push(")");
 }

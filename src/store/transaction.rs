@@ -12,14 +12,6 @@ use crate::protocol::event::{self, EventHeader, LoggedEvent};
 use crate::store::head::LogHead;
 use crate::store::{Store, StoreError, bulk};
 
-/// A log row that waits to be written.
-#[derive(Debug)]
-pub(super) struct LogRow {
-    pub(super) header: EventHeader,
-    pub(super) at_micros: i64,
-    pub(super) payload: String,
-}
-
 /// A write in progress. Dropped without [`Transaction::commit`], it never was.
 #[derive(Debug)]
 pub struct Transaction {
@@ -101,7 +93,7 @@ impl Transaction {
             Event::ViolationAcknowledged(_) | Event::ControlLimitsUpdated(_) => {}
         }
         self.committed.push(Arc::new(LoggedEvent::new(header, &payload)));
-        self.pending.log.push(LogRow { header, at_micros: at.timestamp_micros(), payload });
+        self.pending.log.push(bulk::LogRow { header, at_micros: at.timestamp_micros(), payload });
         self.pending.revisions.insert(characteristic_id, *revision);
         self.changed = true;
         Ok(header.seq)
