@@ -32,7 +32,8 @@ const ROOMS: [&str; 11] = [
 const EDGES: [(&str, &[&str]); 18] = [
     ("main", &["cli"]),
     ("lib", &["app", "cli", "settings", "store", "telemetry"]), // and every room: its re-exports
-    ("cli", &["app", "client", "protocol", "settings", "telemetry"]),
+    // `services` and `domain`: the demo feeds Andon as a program that embeds it does.
+    ("cli", &["app", "client", "services", "protocol", "domain", "settings", "telemetry"]),
     ("app", &["settings", "store", "telemetry"]), // and every room: it builds them
     ("settings", &["app", "store", "telemetry"]), // and every room: the sum of their `Settings`
     ("http", &["services", "broadcast", "notify", "store", "chart", "protocol", "domain"]),

@@ -1,3 +1,5 @@
+//! `andon tail` against a small server that speaks the real protocol.
+
 use std::time::Duration;
 
 use clap::Parser;
