@@ -1,3 +1,5 @@
+//! Connections that break or go silent.
+
 use std::time::Duration;
 
 use tokio::select;

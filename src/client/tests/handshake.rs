@@ -1,3 +1,5 @@
+//! Connecting, and what can come in place of a welcome.
+
 use std::time::Duration;
 
 use tokio::join;

@@ -1,3 +1,5 @@
+//! What the client says and what it makes of what it hears.
+
 use serde_json::json;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 

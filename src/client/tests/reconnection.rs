@@ -1,3 +1,5 @@
+//! Coming back by itself: the same subscriptions, and how much may have been missed.
+
 use std::time::Duration;
 
 use serde_json::json;
