@@ -30,6 +30,15 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The file cannot be served.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<StoreError>,
+    },
     /// Another process serves this file.
     #[error("{} is in use by another andon process", .0.display())]
     InUse(PathBuf),

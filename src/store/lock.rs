@@ -3,7 +3,7 @@
 //! The operating system lets go of it when the process ends, however it ends.
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
 
@@ -21,7 +21,7 @@ impl FileLock {
     pub fn acquire(database: &Path) -> Result<Self, StoreError> {
         let mut path = database.as_os_str().to_owned();
         path.push(".lock");
-        let path = std::path::PathBuf::from(path);
+        let path = PathBuf::from(path);
         let file = match File::options().create(true).truncate(false).write(true).open(&path) {
             Ok(file) => file,
             Err(source) => return Err(StoreError::Lock { path, source }),
@@ -31,5 +31,19 @@ impl FileLock {
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse(database.to_owned())),
             Err(TryLockError::Error(source)) => Err(StoreError::Lock { path, source }),
         }
+    }
+}
+
+/// The file's own name, whatever links lead to it: two processes must find the same lock.
+pub fn real_path(database: &Path) -> PathBuf {
+    if let Ok(path) = database.canonicalize() {
+        return path;
+    }
+    // Not there yet: then only its directory can be a link.
+    let parent = database.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new(".")).canonicalize();
+    match (parent, database.file_name()) {
+        (Ok(parent), Some(name)) => parent.join(name),
+        _ => database.to_owned(),
     }
 }

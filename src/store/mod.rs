@@ -28,15 +28,14 @@ mod samples;
 mod transaction;
 mod violations;
 
-use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, SqlitePool};
 use tokio::sync::{mpsc, watch};
 
 pub use characteristics::{CharacteristicFilter, CharacteristicRecord};
@@ -136,11 +135,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; [`StoreError::InUse`] when another process serves the file.
     pub async fn open(settings: &Settings) -> Result<(Self, Handover), StoreError> {
-        let path = settings
-            .url
-            .strip_prefix("sqlite://")
-            .filter(|path| !path.is_empty() && !path.starts_with(':'))
-            .ok_or_else(|| StoreError::Address(settings.url.clone()))?;
+        let named = settings.url.strip_prefix("sqlite://").filter(|path| !path.starts_with([':', '?']));
+        if named.is_none_or(str::is_empty) {
+            return Err(StoreError::Address(settings.url.clone()));
+        }
         let options = SqliteConnectOptions::from_str(&settings.url)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
@@ -149,27 +147,10 @@ impl Store {
             .foreign_keys(true)
             .pragma("wal_autocheckpoint", settings.wal_autocheckpoint_pages.to_string())
             .pragma("cache_size", "-65536"); // 64 MiB: the indexes' hot pages
-        let path = PathBuf::from(path.split('?').next().unwrap_or(path));
+        let path = lock::real_path(options.get_filename());
         let file_lock = lock::FileLock::acquire(&path)?;
-
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .acquire_timeout(Duration::from_millis(settings.busy_timeout_ms.max(1_000) * 2))
-            .connect_with(options.clone())
-            .await?;
-        MIGRATIONS.run(&writer).await.map_err(StoreError::Migrate)?;
-        let head = {
-            let mut connection = writer.acquire().await?;
-            LogHead::create_if_missing(&mut connection).await?;
-            LogHead::read(&mut connection).await?
-        };
-        let readers = SqlitePoolOptions::new()
-            .max_connections(settings.readers.max(1))
-            .acquire_timeout(Duration::from_millis(settings.busy_timeout_ms.max(1_000)))
-            .connect_with(options.read_only(true).create_if_missing(false))
-            .await?;
+        let unusable = |source| StoreError::File { path: path.clone(), source: Box::new(source) };
+        let (writer, readers, head) = connect(settings, options).await.map_err(unusable)?;
 
         let (handover, received) = mpsc::channel(settings.handover_commits.max(1));
         let shared = Arc::new(Shared {
@@ -222,4 +203,34 @@ impl Store {
         let _ = self.shared.handover.try_send(events);
         self.shared.committed.send_replace(seq);
     }
+}
+
+/// Opens the one connection that writes and those that read, and brings the schema up to date in between.
+async fn connect(
+    settings: &Settings,
+    options: SqliteConnectOptions,
+) -> Result<(SqlitePool, SqlitePool, LogHead), StoreError> {
+    let patience = Duration::from_millis(settings.busy_timeout_ms.max(1_000));
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(patience * 2)
+        // A full disk makes SQLite end a transaction by itself; the ROLLBACK that follows fails then, and
+        // the driver counts the connection as inside that transaction for ever. Such a one is replaced.
+        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+        .connect_with(options.clone())
+        .await?;
+    MIGRATIONS.run(&writer).await.map_err(StoreError::Migrate)?;
+    let head = {
+        let mut connection = writer.acquire().await?;
+        LogHead::create_if_missing(&mut connection).await?;
+        LogHead::read(&mut connection).await?
+    };
+    let readers = SqlitePoolOptions::new()
+        .max_connections(settings.readers.max(1))
+        .acquire_timeout(patience)
+        .connect_with(options.read_only(true).create_if_missing(false))
+        .await?;
+    Ok((writer, readers, head))
 }
