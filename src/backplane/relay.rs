@@ -60,7 +60,8 @@ impl Relay {
         settings: Settings,
         position: u64,
     ) -> Self {
-        let committed = store.committed();
+        let mut committed = store.committed();
+        committed.mark_changed(); // commits before this moment wake it, too
         Self { store, handover, committed, bus, metrics, settings, position }
     }
 
