@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{DEADLINE, TestSocket};
+use super::{DEADLINE, Services, TestSocket};
 
 /// Settings of a test, changed before the application starts.
 pub struct TestAppBuilder {
@@ -25,6 +25,8 @@ pub struct TestAppBuilder {
 pub struct TestApp {
     pub address: SocketAddr,
     pub bus: EventBus<Arc<LoggedEvent>>,
+    /// The way in beside HTTP.
+    pub services: Services,
     directory: Arc<TempDir>,
     http: reqwest::Client,
     token: Option<String>,
@@ -55,10 +57,17 @@ impl TestAppBuilder {
         self.settings.store.url = format!("sqlite://{}", self.directory.path().join("andon.db").display());
         let app = App::builder(self.settings).build().await?;
         let (address, bus, stop) = (app.address(), app.bus(), CancellationToken::new());
+        let services = Services {
+            engine: app.engine(),
+            alerts: app.alerts(),
+            limits: app.limits(),
+            catalog: app.catalog(),
+        };
         let running = tokio::spawn(app.run(stop.clone()));
         let app = TestApp {
             address,
             bus,
+            services,
             directory: self.directory,
             http: reqwest::Client::new(),
             token: None,

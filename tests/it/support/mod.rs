@@ -1,9 +1,19 @@
 //! The real application on a port of its own, with a database of its own, and clients that talk to it.
 
 mod app;
+mod database;
+mod ledger;
+mod plan;
+mod process;
+mod services;
 mod socket;
 
 pub use app::{TestApp, TestAppBuilder};
+pub use database::Database;
+pub use ledger::{Ledger, LoggedRow, SampleRow};
+pub use plan::{Outcome, Shape, Step, plan};
+pub use process::Process;
+pub use services::{Services, TestServices, sample};
 pub use socket::TestSocket;
 
 use std::time::Duration;

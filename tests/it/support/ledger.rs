@@ -1,0 +1,129 @@
+//! What a database holds when nobody serves it any more, and whether it hangs together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+use sqlx::Row as _;
+
+use super::Database;
+
+/// A row of the event log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoggedRow {
+    pub seq: i64,
+    pub characteristic_id: i64,
+    pub revision: i64,
+    pub kind: String,
+    pub payload: Value,
+}
+
+/// A row of the samples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SampleRow {
+    pub characteristic_id: i64,
+    pub value: f64,
+    pub measurements: Vec<f64>,
+    pub operator: Option<String>,
+}
+
+/// Everything that was stored.
+#[derive(Debug)]
+pub struct Ledger {
+    pub head: i64,
+    pub events: Vec<LoggedRow>,
+    pub samples: BTreeMap<i64, SampleRow>,
+    /// By id: the position of its event and its sample.
+    pub violations: BTreeMap<i64, (i64, i64)>,
+}
+
+impl LoggedRow {
+    /// The message that a client gets of it.
+    pub fn message(&self) -> Value {
+        serde_json::json!({
+            "type": self.kind, "seq": self.seq, "characteristic_id": self.characteristic_id,
+            "revision": self.revision, "payload": self.payload,
+        })
+    }
+}
+
+impl Ledger {
+    /// Reads the whole file.
+    pub async fn read(file: &Path) -> Self {
+        let mut database = Database::open(file).await;
+        assert_eq!(database.rows("PRAGMA integrity_check").await[0].get::<String, _>(0), "ok");
+        let head = database.number("SELECT seq FROM log_head").await;
+        let events = database
+            .rows("SELECT seq, characteristic_id, revision, type, payload FROM events ORDER BY seq")
+            .await
+            .iter()
+            .map(|row| LoggedRow {
+                seq: row.get(0),
+                characteristic_id: row.get(1),
+                revision: row.get(2),
+                kind: row.get(3),
+                payload: serde_json::from_str(row.get(4)).expect("a payload is JSON"),
+            })
+            .collect();
+        let samples = database
+            .rows("SELECT id, characteristic_id, value, measurements, operator FROM samples")
+            .await
+            .iter()
+            .map(|row| {
+                let (doubles, _) = row.get::<&[u8], _>(3).as_chunks::<8>();
+                let measurements = doubles.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+                let (characteristic_id, value, operator) = (row.get(1), row.get(2), row.get(4));
+                (row.get(0), SampleRow { characteristic_id, value, measurements, operator })
+            })
+            .collect();
+        let violations = database
+            .rows("SELECT id, seq, sample_id FROM violations")
+            .await
+            .iter()
+            .map(|row| (row.get(0), (row.get(1), row.get(2))))
+            .collect();
+        database.close().await;
+        Self { head, events, samples, violations }
+    }
+
+    /// Positions and revisions without a gap; a sample's events stand together; log and tables say the same.
+    pub fn assert_sound(&self) {
+        let mut revisions = BTreeMap::new();
+        for (position, event) in (1..).zip(&self.events) {
+            assert_eq!(event.seq, position, "positions have no gap");
+            let revision = revisions.entry(event.characteristic_id).or_insert(0);
+            *revision += 1;
+            assert_eq!(event.revision, *revision, "revisions of {} have no gap", event.characteristic_id);
+        }
+        assert_eq!(self.head, self.events.len() as i64, "the head is the newest event");
+
+        let (mut samples, mut violations) = (BTreeSet::new(), BTreeMap::new());
+        let mut rest = self.events.iter();
+        while let Some(event) = rest.next() {
+            assert_ne!(event.kind, "violation", "a violation stands behind its sample: {event:?}");
+            if event.kind != "sample" {
+                continue;
+            }
+            let sample_id = &event.payload["sample_id"];
+            let id = sample_id.as_i64().expect("an id");
+            assert!(samples.insert(id), "sample {id} is announced once");
+            assert_eq!(Some(self.samples[&id].value), event.payload["value"].as_f64());
+            assert_eq!(self.samples[&id].characteristic_id, event.characteristic_id);
+            let mut before = (0, 0);
+            for summary in event.payload["violations"].as_array().expect("a list") {
+                let next = rest.next().expect("a sample's violations follow it");
+                assert_eq!((next.kind.as_str(), &next.payload["sample_id"]), ("violation", sample_id));
+                for field in ["violation_id", "chart", "rule_id", "rule_name", "severity"] {
+                    assert_eq!(next.payload[field], summary[field], "{field} of {next:?}");
+                }
+                let chart = if summary["chart"] == "location" { 1 } else { 2 };
+                let place = (chart, summary["rule_id"].as_i64().expect("a number"));
+                assert!(before < place, "location in rule order, then dispersion: {event:?}");
+                before = place;
+                violations.insert(summary["violation_id"].as_i64().expect("an id"), (next.seq, id));
+            }
+        }
+        assert!(samples.iter().eq(self.samples.keys()), "the log announces the stored samples");
+        assert_eq!(violations, self.violations, "the log announces the stored violations");
+    }
+}

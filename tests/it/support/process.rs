@@ -1,0 +1,95 @@
+//! The real binary as a process of its own: for what can only be seen from outside.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::{DEADLINE, eventually};
+
+/// A running `andon serve`; killed when dropped.
+pub struct Process {
+    pub address: SocketAddr,
+    child: Child,
+    lines: watch::Receiver<String>,
+}
+
+impl Process {
+    /// The command to serve a database on a free port; arguments and environment may be added.
+    pub fn serve(database: &Path) -> Command {
+        Self::serve_at("127.0.0.1:0", database)
+    }
+
+    /// The same on this port.
+    pub fn serve_at(address: &str, database: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_andon"));
+        command.args(["serve", "--listen", address, "--database"]);
+        command.arg(format!("sqlite://{}", database.display()));
+        command
+    }
+
+    /// Starts the command and waits until it is ready.
+    pub async fn start(mut command: Command) -> Self {
+        let mut child =
+            command.kill_on_drop(true).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let (written, mut lines) = watch::channel(String::new());
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = stderr.next_line().await {
+                written.send_modify(|text| *text += &(line + "\n"));
+            }
+        });
+        let says_where = |text: &String| text.contains("listening on http://");
+        let text = timeout(DEADLINE, lines.wait_for(says_where)).await.expect("listens in time");
+        let text = text.expect("it writes until it ends, and it does not end").clone();
+        let (_, address) = text.split_once("listening on http://").expect("waited for");
+        let address = address.lines().next().expect("a line").parse().expect("an address");
+        let process = Self { address, child, lines };
+        eventually("the process is ready", async || {
+            let ready = reqwest::get(format!("http://{address}/health/ready")).await.ok()?;
+            ready.status().is_success().then_some(())
+        })
+        .await;
+        process
+    }
+
+    /// Runs a command that is to fail, and tells its exit code and what it wrote.
+    pub async fn refused(mut command: Command) -> (Option<i32>, String) {
+        let output = timeout(DEADLINE, command.kill_on_drop(true).output()).await.expect("ends in time");
+        let output = output.expect("starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// What it has logged until now.
+    pub fn log(&self) -> String {
+        self.lines.borrow().clone()
+    }
+
+    /// Asks the process to stop, as a service manager does.
+    pub async fn terminate(&self) {
+        let kill = format!("kill -TERM {}", self.id());
+        let status = Command::new("sh").args(["-c", &kill]).status().await.expect("sh runs");
+        assert!(status.success(), "{kill}");
+    }
+
+    /// Waits for the end; gives the exit status and the whole log.
+    pub async fn end(mut self) -> (ExitStatus, String) {
+        let status = timeout(DEADLINE, self.child.wait()).await.expect("ends in time").expect("is a child");
+        while self.lines.changed().await.is_ok() {} // until its end of the pipe is closed
+        (status, self.log())
+    }
+
+    /// Ends the process without warning, as a power cut would, and waits until it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("is a child");
+    }
+}
