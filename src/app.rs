@@ -133,6 +133,7 @@ impl AppBuilder {
             metrics,
             health: Health::default(),
             tracker: TaskTracker::new(),
+            requests: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
         let grace = Duration::from_millis(settings.stop.grace_ms);
@@ -198,7 +199,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
         let Self { server, parts, bus, commit_loop, relay, grace } = self;
         let (store, health, tracker) = (parts.store.clone(), parts.health.clone(), parts.tracker.clone());
-        let stop_sockets = parts.stop.clone();
+        let (stop_sockets, requests) = (parts.stop.clone(), parts.requests.clone());
         let (stop_commits, stop_relay) = (CancellationToken::new(), CancellationToken::new());
         let address = server.address();
         let (server, serving) = server.start(parts)?;
@@ -228,7 +229,9 @@ impl App {
             warn!(tasks.left = tracker.len(), "clients did not go within the grace");
         }
         if !serving.is_finished() {
-            finish("requests under way", grace, async { server.stop(true).await }).await;
+            requests.close();
+            finish("requests under way", grace, requests.wait()).await;
+            finish("connections", grace, server.stop(true)).await;
         }
         stop_commits.cancel();
         end("the commit loop", grace, commits).await;
@@ -238,7 +241,7 @@ impl App {
         if !report.is_clean() {
             warn!(left_behind = ?report.left_behind, "subscribers of the bus did not finish");
         }
-        store.close().await;
+        finish("the database", grace, store.close()).await;
         match failure {
             Some(error) => Err(error),
             None => {
@@ -262,9 +265,9 @@ async fn end(part: &'static str, grace: Duration, task: JoinHandle<()>) {
     }
 }
 
-async fn finish(part: &'static str, grace: Duration, work: impl Future<Output = ()>) {
+async fn finish(what: &'static str, grace: Duration, work: impl Future<Output = ()>) {
     if timeout(grace, work).await.is_err() {
-        warn!("{part} did not end within the grace");
+        warn!("{what} did not end within the grace");
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{ServerHandle, Service as _};
 use actix_web::middleware::{NormalizePath, TrailingSlash};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer, rt};
@@ -23,6 +23,10 @@ use crate::http::{InputSettings, Settings, SharedAuthorizer, origin, routes};
 use crate::metrics::Metrics;
 use crate::services::{AlertManager, Catalog, ControlLimitService, SpcEngine};
 use crate::store::Store;
+
+/// How long connections may take to send their last bytes once no request is under way any more. A client that
+/// does not read keeps its connection in flight for as long as it likes, so this is all it gets.
+const LAST_BYTES: u64 = 1;
 
 /// Why the server does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +64,8 @@ pub struct ServerParts {
     pub metrics: Metrics,
     pub health: Health,
     pub tracker: TaskTracker,
+    /// Holds the requests that began before `stop`: a stop waits for them, not for what comes later.
+    pub requests: TaskTracker,
     /// Cancelled when shards and sockets shall end.
     pub stop: CancellationToken,
 }
@@ -128,7 +134,17 @@ impl Server {
                 stop: parts.stop.clone(),
                 tokens_required: parts.tokens_required,
             };
+            let (requests, stop) = (parts.requests.clone(), parts.stop.clone());
             App::new()
+                .wrap_fn(move |request, service| {
+                    let under_way = (!stop.is_cancelled()).then(|| requests.token());
+                    let answer = service.call(request);
+                    async move {
+                        let answer = answer.await;
+                        drop(under_way);
+                        answer
+                    }
+                })
                 .wrap(origin::cors(&app_settings))
                 .wrap(NormalizePath::new(TrailingSlash::Trim))
                 .app_data(Data::new(app_settings.clone()))
@@ -153,7 +169,7 @@ impl Server {
         .keep_alive(millis(settings.keep_alive_ms))
         .client_request_timeout(millis(settings.request_timeout_ms))
         .client_disconnect_timeout(millis(settings.disconnect_timeout_ms))
-        .shutdown_timeout(5)
+        .shutdown_timeout(LAST_BYTES)
         .disable_signals();
         if settings.workers > 0 {
             server = server.workers(settings.workers);
