@@ -3,6 +3,7 @@
 mod app;
 mod database;
 mod ledger;
+mod load;
 mod plan;
 mod process;
 mod services;
@@ -10,8 +11,9 @@ mod socket;
 
 pub use app::{TestApp, TestAppBuilder};
 pub use database::Database;
-pub use ledger::{Ledger, LoggedRow, SampleRow};
-pub use plan::{Outcome, Shape, Step, plan};
+pub use ledger::Ledger;
+pub use load::{Answered, Heard, Load, listen};
+pub use plan::{Outcome, Step, plan};
 pub use process::Process;
 pub use services::{Services, TestServices, sample};
 pub use socket::TestSocket;

@@ -88,7 +88,8 @@ impl Process {
         (status, self.log())
     }
 
-    /// Ends the process without warning, as a power cut would, and waits until it is gone.
+    /// Ends the process without warning and waits until it is gone. (The machine goes on: what the process
+    /// wrote without waiting for the disk is not lost by this.)
     pub async fn kill(mut self) {
         self.child.kill().await.expect("is a child");
     }
