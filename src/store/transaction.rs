@@ -44,6 +44,12 @@ impl Store {
             changed: false,
         })
     }
+
+    /// Whether the newest batch stored has this name, as far as the database tells.
+    async fn has_committed(&self, batch: &str) -> bool {
+        let Ok(mut connection) = self.writer.acquire().await else { return false };
+        LogHead::read(&mut connection).await.is_ok_and(|head| head.last_batch == batch)
+    }
 }
 
 impl Transaction {
@@ -122,18 +128,11 @@ impl Transaction {
         let written = self.head.write(&mut self.inner).await;
         self.note(written)?;
         let Self { inner, store, head, committed, .. } = self;
-        if let Err(error) = inner.commit().await {
-            let stored = match store.writer.acquire().await {
-                Ok(mut connection) => LogHead::read(&mut connection).await?,
-                Err(_) => {
-                    store.note_write(false);
-                    return Err(error.into());
-                }
-            };
-            if stored.last_batch != head.last_batch {
-                store.note_write(false);
-                return Err(error.into());
-            }
+        if let Err(error) = inner.commit().await
+            && !store.has_committed(&head.last_batch).await
+        {
+            store.note_write(false);
+            return Err(error.into());
         }
         store.note_write(true);
         store.announce(head.seq, committed.into());
