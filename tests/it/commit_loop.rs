@@ -2,12 +2,15 @@
 
 use std::future::poll_fn;
 use std::path::Path;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use andon::domain::chart::ChartKind;
 use andon::domain::ids::CharacteristicId;
-use andon::services::{CommitError, GivenLimits, QueuedSample, RecordedSample, Signed};
+use andon::services::{
+    AcknowledgeError, Answer, CommitError, GivenLimits, QueuedSample, RecordedSample, Signed,
+};
 use andon::settings::Settings;
 use andon::store::StoreError;
 use futures_util::future::{join_all, select_all};
@@ -57,6 +60,11 @@ impl Services {
     }
 }
 
+/// Polls a call once: from then on it stands in the queue.
+async fn queued(call: &mut (impl Future + Unpin)) {
+    assert!(poll_fn(|context| Poll::Ready(Pin::new(&mut *call).poll(context).is_pending())).await);
+}
+
 async fn stored(queued: Vec<QueuedSample>) -> Vec<RecordedSample> {
     let answers = join_all(queued.into_iter().map(QueuedSample::recorded)).await;
     answers.into_iter().map(|answer| answer.expect("committed").expect("taken")).collect()
@@ -88,7 +96,14 @@ async fn only_the_culprits_fail(how: &str) {
         good.extend(running.services.queue_all(id, values, "ann").await);
         bad.extend(running.services.queue_all(id, &[-2.5], "poison").await);
     }
+    // It reads what the batch has written so far: so the culprits show up before the commit is tried.
+    let answer = Answer { user: "ann".to_owned(), reason: "Other".to_owned(), comment: None };
+    let nothing = 1_000_000.try_into().expect("an id");
+    let mut acknowledgement = Box::pin(running.services.alerts.acknowledge(nothing, answer));
+    queued(&mut acknowledgement).await;
     other.unlock().await;
+    let unknown = acknowledgement.await.expect("committed");
+    assert!(matches!(unknown, Err(AcknowledgeError::Unknown(_))), "{unknown:?}");
     for culprit in bad {
         let Err(CommitError::Store(cause)) = culprit.recorded().await else { panic!("it is refused") };
         assert!(matches!(*cause, StoreError::Refused(_)), "{cause}");
@@ -206,8 +221,7 @@ async fn a_caller_that_goes_away_has_its_sample_stored_all_the_same() {
     let mut other = Database::open(&file(&directory)).await;
     other.lock().await;
     let mut submission = Box::pin(running.services.engine.submit(sample(id, vec![1.0], None)));
-    // Polled once, it stands in the queue.
-    assert!(poll_fn(|context| Poll::Ready(submission.as_mut().poll(context).is_pending())).await);
+    queued(&mut submission).await;
     drop(submission);
     other.unlock().await;
     running.stop().await;

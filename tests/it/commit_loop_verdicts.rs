@@ -41,7 +41,7 @@ fn of_cases(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(of_cases(12))]
+    #![proptest_config(of_cases(32))]
 
     #[test]
     fn a_state_that_is_constantly_forgotten_gives_the_same_verdicts(

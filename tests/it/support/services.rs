@@ -34,7 +34,6 @@ pub struct TestServices {
     pub services: Services,
     pub store: Store,
     pub handover: Handover,
-    pub metrics: Metrics,
     pub queue: CommitQueue,
     pub stop: CancellationToken,
     running: JoinHandle<()>,
@@ -46,9 +45,9 @@ impl TestServices {
         let mut settings = settings.clone();
         settings.store.url = format!("sqlite://{}", directory.join("andon.db").display());
         let (store, handover) = Store::open(&settings.store).await.expect("the store opens");
-        let (clock, metrics) = (Clock::new(|| DateTime::UNIX_EPOCH), Metrics::default());
+        let clock = Clock::new(|| DateTime::UNIX_EPOCH);
         let (commit_loop, queue) =
-            CommitLoop::new(store.clone(), clock, metrics.clone(), settings.services.clone());
+            CommitLoop::new(store.clone(), clock, Metrics::default(), settings.services.clone());
         let stop = CancellationToken::new();
         let running = tokio::spawn(commit_loop.run(stop.clone()));
         let services = Services {
@@ -57,7 +56,7 @@ impl TestServices {
             limits: ControlLimitService::new(queue.clone()),
             catalog: Catalog::new(queue.clone()),
         };
-        Self { services, store, handover, metrics, queue, stop, running }
+        Self { services, store, handover, queue, stop, running }
     }
 
     /// Commits what waits and closes the database.
