@@ -33,11 +33,11 @@ impl Session {
         match (self, ClientMessage::parse(text)) {
             (_, Err(refusal)) => Step::Reply(refusal.into()),
             (Self::Unknown, Ok(ClientMessage::Auth(token))) => Step::Authenticate(token),
-            (Self::Unknown, Ok(_)) => {
-                refuse(ErrorCode::Forbidden, "the first message must be `auth` with a token")
+            (Self::Unknown, Ok(message)) => {
+                refuse(&message, ErrorCode::Forbidden, "the first message must be `auth` with a token")
             }
-            (Self::Listening, Ok(ClientMessage::Auth(_))) => {
-                refuse(ErrorCode::InvalidField, "this connection needs no `auth`")
+            (Self::Listening, Ok(message @ ClientMessage::Auth(_))) => {
+                refuse(&message, ErrorCode::InvalidField, "this connection needs no `auth`")
             }
             (Self::Listening, Ok(ClientMessage::Subscribe(subscription))) => Step::Subscribe(subscription),
             (Self::Listening, Ok(ClientMessage::Unsubscribe(ids))) => Step::Unsubscribe(ids),
@@ -48,8 +48,9 @@ impl Session {
     }
 }
 
-fn refuse(code: ErrorCode, message: &str) -> Step {
-    Step::Reply(Refusal { code, message: message.to_owned(), request: None }.into())
+fn refuse(refused: &ClientMessage, code: ErrorCode, message: &str) -> Step {
+    let request = Some(refused.name().to_owned());
+    Step::Reply(Refusal { code, message: message.to_owned(), request }.into())
 }
 
 #[cfg(test)]

@@ -120,8 +120,11 @@ impl Definition {
             return fail("unit", "must be 1 to 200 characters on one line");
         }
         for (field, text) in [("description", &self.description), ("reaction_plan", &self.reaction_plan)] {
-            if text.as_ref().is_some_and(|t| t.chars().count() > MAX_TEXT_CHARS) {
-                return fail(field, "must be at most 4000 characters");
+            if text.as_ref().is_some_and(|t| !is_text(t, MAX_TEXT_CHARS)) {
+                return fail(
+                    field,
+                    "must be at most 4000 characters, of control characters only line breaks and tabs",
+                );
             }
         }
         Ok(self)
@@ -141,6 +144,12 @@ impl Definition {
 /// Whether `text` is 1 to `max` characters without control characters, and not only blanks.
 pub fn is_line(text: &str, max: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= max && !text.chars().any(char::is_control)
+}
+
+/// Whether `text` is at most `max` characters; of control characters, it may hold line breaks and tabs.
+pub fn is_text(text: &str, max: usize) -> bool {
+    let allowed = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    text.chars().count() <= max && text.chars().all(allowed)
 }
 
 fn is_group_path(path: &str) -> bool {

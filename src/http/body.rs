@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_TYPE, ORIGIN};
 use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::StreamExt as _;
@@ -31,6 +31,9 @@ impl<T: DeserializeOwned + 'static, const ARRAY: bool> FromRequest for Json<T, A
 }
 
 /// A body that may be left out altogether.
+///
+/// But not by a web page: a request without a media type is one that a browser sends for any page, without
+/// asking this server first whether the page may.
 pub struct OptionalJson<T>(pub T);
 
 impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
@@ -41,7 +44,14 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             if request.headers().contains_key(CONTENT_TYPE) {
-                return parse::<_, false>(&read(&request, payload).await?).map(OptionalJson);
+                let body = read(&request, payload).await?;
+                return match body.is_empty() {
+                    true => Ok(Self(T::default())),
+                    false => parse::<_, false>(&body).map(OptionalJson),
+                };
+            }
+            if request.headers().contains_key(ORIGIN) {
+                return Err(unsupported());
             }
             match payload.next().await {
                 None => Ok(Self(T::default())),
@@ -118,6 +128,9 @@ fn explain(pointer: &str, error: &serde_json::Error) -> ApiError {
     ApiError::new(Kind::InvalidJson, format!("the body is not JSON: {text}"))
 }
 
+/// A longer name is not repeated: the place is then that of what holds it.
+const MAX_NAME_BYTES: usize = 200;
+
 /// RFC 6901.
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
@@ -125,6 +138,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     for segment in path {
         let name = match segment {
             Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } if key.len() > MAX_NAME_BYTES => break,
             Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
             Segment::Enum { .. } | Segment::Unknown => continue,
         };

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 
+use crate::domain::characteristic::is_text;
 use crate::domain::ids::CharacteristicId;
 use crate::http::auth::{Authorized, Operate, Read};
 use crate::http::body::{Json, OptionalJson};
@@ -19,6 +20,7 @@ use crate::store::Store;
 
 /// Below this, limits say little about a process.
 const MIN_SAMPLES: u32 = 25;
+const MAX_REASON_CHARS: usize = 1_000;
 
 /// `GET .../control-limits`: all phases, newest first.
 pub async fn list(
@@ -108,8 +110,10 @@ fn at_least_two(name: &str, n: u32) -> Result<u32, ApiError> {
 
 fn checked_reason(reason: Option<String>) -> Result<Option<String>, ApiError> {
     match reason {
-        Some(text) if text.chars().count() > 1000 => {
-            Err(ApiError::field(Kind::InvalidField, "/reason", "reason must be at most 1000 characters"))
+        Some(text) if !is_text(&text, MAX_REASON_CHARS) => {
+            let detail =
+                "reason must be at most 1000 characters, of control characters only line breaks and tabs";
+            Err(ApiError::field(Kind::InvalidField, "/reason", detail))
         }
         other => Ok(other),
     }

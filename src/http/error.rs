@@ -7,7 +7,7 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE
 use actix_web::{HttpResponse, ResponseError};
 use tracing::error;
 
-use crate::protocol::problem::{self, AcknowledgementView, FieldError, Problem};
+use crate::protocol::problem::{self, AcknowledgementView, FieldError, Problem, shortened};
 use crate::protocol::rest::{ItemError, RulesError};
 use crate::services::{
     AcknowledgeError, CommitError, CreateError, LimitsRefusal, ReasonCodesError, RulesUpdateError,
@@ -24,7 +24,8 @@ pub enum Kind {
     TooLarge,
     UnsupportedMediaType,
     NotFound,
-    MethodNotAllowed,
+    /// With the methods that are.
+    MethodNotAllowed(&'static str),
     NotAuthenticated,
     Forbidden,
     OriginNotAllowed,
@@ -56,7 +57,7 @@ impl Kind {
                 ("unsupported_media_type", "The media type is not supported", S::UNSUPPORTED_MEDIA_TYPE)
             }
             Self::NotFound => ("not_found", "There is nothing here", S::NOT_FOUND),
-            Self::MethodNotAllowed => {
+            Self::MethodNotAllowed(_) => {
                 ("method_not_allowed", "The method is not allowed", S::METHOD_NOT_ALLOWED)
             }
             Self::NotAuthenticated => ("not_authenticated", "A token is required", S::UNAUTHORIZED),
@@ -98,12 +99,13 @@ pub struct ApiError {
 impl ApiError {
     /// A problem; `detail` says what was wrong and what would be right.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), acknowledgement: None }
+        let detail = shortened(detail.into());
+        Self { kind, detail, errors: Vec::new(), acknowledgement: None }
     }
 
     /// A field of the body that does not validate.
     pub fn field(kind: Kind, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
+        let detail = shortened(detail.into());
         let errors = vec![FieldError { pointer: pointer.into(), detail: detail.clone() }];
         Self { errors, ..Self::new(kind, detail) }
     }
@@ -145,7 +147,7 @@ impl ResponseError for ApiError {
         match self.kind {
             Kind::NotAuthenticated => drop(response.insert_header((WWW_AUTHENTICATE, "Bearer"))),
             Kind::Busy | Kind::Unavailable => drop(response.insert_header((RETRY_AFTER, "1"))),
-            Kind::MethodNotAllowed => drop(response.insert_header((ALLOW, "GET, POST, PUT"))),
+            Kind::MethodNotAllowed(methods) => drop(response.insert_header((ALLOW, methods))),
             _ => {}
         }
         response.body(serde_json::to_string(&self.problem()).expect("texts always encode"))

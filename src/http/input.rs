@@ -53,12 +53,14 @@ impl Settings {
     }
 
     fn time(&self, text: &str) -> Result<DateTime<Utc>, String> {
+        let text = text.trim();
         // In a query, the plus of an offset arrives as a blank.
-        let text = text.trim().replace(' ', "+");
-        if let Ok(time) = DateTime::parse_from_rfc3339(&text) {
+        let with_plus = || text.rsplit_once(' ').map(|(time, offset)| format!("{time}+{offset}"));
+        let read = DateTime::parse_from_rfc3339;
+        if let Some(time) = read(text).ok().or_else(|| read(&with_plus()?).ok()) {
             return Ok(time.to_utc());
         }
-        let Ok(naive) = text.parse::<NaiveDateTime>() else {
+        let Ok(naive) = text.replacen(' ', "T", 1).parse::<NaiveDateTime>() else {
             return Err(format!("{text:?} is no RFC 3339 time such as 2026-01-31T12:00:00Z"));
         };
         let Some(zone) = self.naive_timestamps else {

@@ -23,7 +23,7 @@ mod ws;
 
 use std::sync::Arc;
 
-use actix_web::web;
+use actix_web::{Resource, web};
 use serde::Deserialize;
 
 pub use input::Settings as InputSettings;
@@ -78,11 +78,11 @@ pub type SharedAuthorizer = Arc<dyn Authorizer>;
 /// All routes.
 fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/health/live", web::get().to(live::alive))
-        .route("/health/ready", web::get().to(live::ready))
-        .route("/metrics", web::get().to(live::metrics))
-        .route("/ws", web::get().to(ws::upgrade))
-        .route("/ws/samples", web::get().to(ws::upgrade))
+        .service(path("/health/live", "GET").route(web::get().to(live::alive)))
+        .service(path("/health/ready", "GET").route(web::get().to(live::ready)))
+        .service(path("/metrics", "GET").route(web::get().to(live::metrics)))
+        .service(path("/ws", "GET").route(web::get().to(ws::upgrade)))
+        .service(path("/ws/samples", "GET").route(web::get().to(ws::upgrade)))
         .service(web::scope("/api/v1").configure(api))
         .app_data(web::PathConfig::default().error_handler(|error, _| {
             ApiError::new(Kind::NotFound, format!("the path names nothing: {error}")).into()
@@ -91,51 +91,61 @@ fn routes(config: &mut web::ServiceConfig) {
 }
 
 fn api(config: &mut web::ServiceConfig) {
-    let route = |path: &str| web::resource(path.to_owned()).default_service(web::to(wrong_method));
     config
-        .service(route("/ws").route(web::get().to(ws::upgrade)))
-        .service(route("/health/live").route(web::get().to(live::alive)))
-        .service(route("/health/ready").route(web::get().to(live::ready)))
+        .service(path("/ws", "GET").route(web::get().to(ws::upgrade)))
+        .service(path("/health/live", "GET").route(web::get().to(live::alive)))
+        .service(path("/health/ready", "GET").route(web::get().to(live::ready)))
         .service(
-            route("/characteristics")
+            path("/characteristics", "GET, POST")
                 .route(web::get().to(characteristics::list))
                 .route(web::post().to(characteristics::create)),
         )
-        .service(route("/characteristics/{id}").route(web::get().to(characteristics::one)))
+        .service(path("/characteristics/{id}", "GET").route(web::get().to(characteristics::one)))
         .service(
-            route("/characteristics/{id}/rules")
+            path("/characteristics/{id}/rules", "GET, PUT")
                 .route(web::get().to(characteristics::rules))
                 .route(web::put().to(characteristics::set_rules)),
         )
         .service(
-            route("/characteristics/{id}/control-limits")
+            path("/characteristics/{id}/control-limits", "GET, PUT")
                 .route(web::get().to(control_limits::list))
                 .route(web::put().to(control_limits::set)),
         )
         .service(
-            route("/characteristics/{id}/control-limits/recalculate")
+            path("/characteristics/{id}/control-limits/recalculate", "POST")
                 .route(web::post().to(control_limits::recalculate)),
         )
-        .service(route("/characteristics/{id}/chart-data").route(web::get().to(chart_data::get)))
-        .service(route("/samples").route(web::get().to(samples::list)).route(web::post().to(samples::record)))
-        .service(route("/samples/batch").route(web::post().to(samples::record_batch)))
-        .service(route("/samples/{id}").route(web::get().to(samples::one)))
-        .service(route("/violations").route(web::get().to(violations::list)))
-        .service(route("/violations/stats").route(web::get().to(violations::stats)))
+        .service(path("/characteristics/{id}/chart-data", "GET").route(web::get().to(chart_data::get)))
         .service(
-            route("/violations/reason-codes")
+            path("/samples", "GET, POST")
+                .route(web::get().to(samples::list))
+                .route(web::post().to(samples::record)),
+        )
+        .service(path("/samples/batch", "POST").route(web::post().to(samples::record_batch)))
+        .service(path("/samples/{id}", "GET").route(web::get().to(samples::one)))
+        .service(path("/violations", "GET").route(web::get().to(violations::list)))
+        .service(path("/violations/stats", "GET").route(web::get().to(violations::stats)))
+        .service(
+            path("/violations/reason-codes", "GET, PUT")
                 .route(web::get().to(violations::reason_codes))
                 .route(web::put().to(violations::replace_reason_codes)),
         )
-        .service(route("/violations/batch-acknowledge").route(web::post().to(violations::acknowledge_many)))
-        .service(route("/violations/{id}").route(web::get().to(violations::one)))
-        .service(route("/violations/{id}/acknowledge").route(web::post().to(violations::acknowledge)));
+        .service(
+            path("/violations/batch-acknowledge", "POST").route(web::post().to(violations::acknowledge_many)),
+        )
+        .service(path("/violations/{id}", "GET").route(web::get().to(violations::one)))
+        .service(path("/violations/{id}/acknowledge", "POST").route(web::post().to(violations::acknowledge)));
+}
+
+/// A path with the methods that it takes, as the others are told.
+fn path(path: &str, methods: &'static str) -> Resource {
+    web::resource(path.to_owned()).default_service(web::to(move || wrong_method(methods)))
 }
 
 async fn nothing_here() -> Result<String, ApiError> {
     Err(ApiError::new(Kind::NotFound, "no such path; the API is under /api/v1"))
 }
 
-async fn wrong_method() -> Result<String, ApiError> {
-    Err(ApiError::new(Kind::MethodNotAllowed, "this path does not take this method"))
+async fn wrong_method(methods: &'static str) -> Result<String, ApiError> {
+    Err(ApiError::new(Kind::MethodNotAllowed(methods), format!("this path takes {methods}")))
 }

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 
-use crate::domain::characteristic::is_line;
+use crate::domain::characteristic::{is_line, is_text};
 use crate::domain::ids::ViolationId;
 use crate::http::auth::{Admin, Authorized, Operate, Principal, Read};
 use crate::http::body::Json;
@@ -145,8 +145,9 @@ fn answer(
         let detail = "reason must be 1 to 200 characters on one line";
         return Err(ApiError::field(Kind::InvalidField, "/reason", detail));
     }
-    if comment.as_ref().is_some_and(|comment| comment.chars().count() > MAX_COMMENT_CHARS) {
-        let detail = "comment must be at most 4000 characters";
+    if comment.as_ref().is_some_and(|comment| !is_text(comment, MAX_COMMENT_CHARS)) {
+        let detail =
+            "comment must be at most 4000 characters, of control characters only line breaks and tabs";
         return Err(ApiError::field(Kind::InvalidField, "/comment", detail));
     }
     Ok(Answer { user: acting_user(caller, user)?, reason, comment })

@@ -9,6 +9,18 @@ use crate::protocol::time;
 /// The media type.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
+/// The longest text about an error, in characters: it may quote what came in, which may be megabytes.
+const MAX_DETAIL_CHARS: usize = 500;
+
+/// The same text, cut where it is too long to be of use.
+pub fn shortened(mut detail: String) -> String {
+    if let Some((end, _)) = detail.char_indices().nth(MAX_DETAIL_CHARS) {
+        detail.truncate(end);
+        detail.push('…');
+    }
+    detail
+}
+
 /// What went wrong, for a program (`type`) and for a person (`title`, `detail`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

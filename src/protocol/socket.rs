@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{self, RawValue};
 
 use crate::domain::ids::CharacteristicId;
+use crate::protocol::problem::shortened;
 use crate::protocol::time;
 
 /// Why a client's message was refused; the connection stays open.
@@ -121,14 +122,28 @@ impl ClientMessage {
                 return Err(Refusal { code: ErrorCode::UnknownType, message, request });
             }
         };
-        parsed.map_err(|message| Refusal { code: ErrorCode::InvalidField, message, request: Some(request) })
+        parsed.map_err(|message| {
+            let (code, message) = (ErrorCode::InvalidField, shortened(message));
+            Refusal { code, message, request: Some(request) }
+        })
+    }
+
+    /// Its `type`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Subscribe(_) => "subscribe",
+            Self::Unsubscribe(_) => "unsubscribe",
+            Self::Ping(_) => "ping",
+            Self::Auth(_) => "auth",
+        }
     }
 }
 
 impl Refusal {
     fn unreadable(error: &serde_json::Error) -> Self {
         if error.classify() == serde_json::error::Category::Data {
-            return Self { code: ErrorCode::InvalidField, message: error.to_string(), request: None };
+            let message = shortened(error.to_string());
+            return Self { code: ErrorCode::InvalidField, message, request: None };
         }
         Self::not_json(error.to_string())
     }

@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{debug, info};
 
-use crate::broadcast::{ConnectionId, Outbox, Outgoing, Session, Step};
+use crate::broadcast::{ConnectionId, Offer, Outbox, Outgoing, Session, Step};
 use crate::http::auth::{Principal, Role};
 use crate::http::ws::SocketParts;
 use crate::metrics::Reason;
@@ -187,7 +187,10 @@ impl Socket {
 
     /// No room means that the client does not read; the queue itself ends it then.
     fn queue(&self, frame: actix_web::web::Bytes) {
-        let _ = self.outbox.offer(Outgoing { seq: None, frame });
+        if self.outbox.offer(Outgoing { seq: None, frame }) == Offer::Full {
+            let closed = &self.parts.broadcaster.metrics().connections_closed;
+            closed.get_or_create(&Reason { reason: CloseCode::TooSlow.name() }).inc();
+        }
     }
 }
 

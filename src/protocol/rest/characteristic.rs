@@ -1,6 +1,10 @@
 //! Characteristics and their rules over REST.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::characteristic::Characteristic;
@@ -35,15 +39,35 @@ pub struct CreateCharacteristic {
 }
 
 /// Which rules judge: a list (rules not named are off) or a preset.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "rules are a list of {rule_id, enabled, ...} or {\"preset\": \
-    \"nelson\" | \"western_electric\" | \"balanced\" | \"outlier\"}"
-)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum RulesRequest {
     Preset(PresetRequest),
     Rules(Vec<RuleRequest>),
+}
+
+/// By its first character, not by trying: so that what is wrong is told with its place.
+impl<'de> Deserialize<'de> for RulesRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RulesVisitor)
+    }
+}
+
+struct RulesVisitor;
+
+impl<'de> Visitor<'de> for RulesVisitor {
+    type Value = RulesRequest;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of {rule_id, enabled, ...} or {\"preset\": ...}")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, rules: A) -> Result<RulesRequest, A::Error> {
+        Deserialize::deserialize(SeqAccessDeserializer::new(rules)).map(RulesRequest::Rules)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, preset: A) -> Result<RulesRequest, A::Error> {
+        Deserialize::deserialize(MapAccessDeserializer::new(preset)).map(RulesRequest::Preset)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

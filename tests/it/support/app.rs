@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{DEADLINE, Services, TestSocket};
+use super::{Answer, DEADLINE, Services, TestSocket};
 
 /// Settings of a test, changed before the application starts.
 pub struct TestAppBuilder {
@@ -119,20 +119,29 @@ impl TestApp {
         &self.directory
     }
 
+    /// A request to `/api/v1` + `path`, to be completed and sent.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.request_at(method, &format!("/api/v1{path}"))
+    }
+
+    /// A request to any path.
+    pub fn request_at(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method.parse().expect("a method"), self.url(path));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
     /// A request to `/api/v1` + `path`, with status and body of the answer.
     pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let method = method.parse().expect("a method");
-        let mut request = self.http.request(method, self.url(&format!("/api/v1{path}")));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let response = request.send().await.expect("an answer");
-        let status = response.status().as_u16();
-        let text = response.text().await.expect("a body");
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        let request = self.request(method, path);
+        let answer = Answer::to(match body {
+            Some(body) => request.json(body),
+            None => request,
+        });
+        let Answer { status, body, .. } = answer.await;
+        (status, body)
     }
 
     /// `GET`, which must succeed.
@@ -152,16 +161,49 @@ impl TestApp {
         self.call("PUT", path, Some(body)).await
     }
 
+    /// `PUT`, which must succeed; gives the answer.
+    pub async fn set(&self, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.put(path, body).await;
+        assert_eq!(status, 200, "PUT {path} {body}: {answer}");
+        answer
+    }
+
+    /// A characteristic as `definition` says, by its id.
+    pub async fn given_a_characteristic(&self, definition: &Value) -> i64 {
+        let (status, created) = self.post("/characteristics", definition).await;
+        assert_eq!(status, 201, "{created}");
+        created["id"].as_i64().expect("an id")
+    }
+
     /// An individuals chart with limits 7 .. 10 .. 13 and only rule 1, by its id.
     pub async fn given_a_chart(&self, name: &str) -> i64 {
         let body = json!({"name": name, "rules": {"preset": "outlier"}});
-        let (status, created) = self.post("/characteristics", &body).await;
-        assert_eq!(status, 201, "{created}");
-        let id = created["id"].as_i64().expect("an id");
+        let id = self.given_a_characteristic(&body).await;
         let limits = json!({"center_line": 10.0, "sigma": 1.0});
-        let (status, body) = self.put(&format!("/characteristics/{id}/control-limits"), &limits).await;
-        assert_eq!(status, 200, "{body}");
+        self.set(&format!("/characteristics/{id}/control-limits"), &limits).await;
         id
+    }
+
+    /// Sends single measurements in one batch, all of which must be taken; gives the ids.
+    pub async fn measure_all(&self, characteristic: i64, values: &[f64]) -> Vec<i64> {
+        let sample = |value: &f64| json!({"characteristic_id": characteristic, "measurements": [value]});
+        let samples: Vec<Value> = values.iter().map(sample).collect();
+        let (status, answer) = self.post("/samples/batch", &json!({ "samples": samples })).await;
+        assert_eq!((status, answer["failed"].as_u64()), (200, Some(0)), "{answer}");
+        let results = answer["results"].as_array().expect("results");
+        results.iter().map(|item| item["sample_id"].as_i64().expect("an id")).collect()
+    }
+
+    /// How many samples are stored.
+    pub async fn sample_total(&self) -> u64 {
+        self.get("/samples?limit=1").await["total"].as_u64().expect("a total")
+    }
+
+    /// The present value of a metric; 0 while it is not there.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let Answer { text, .. } = Answer::to(self.request_at("GET", "/metrics")).await;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
     /// Sends one measurement, which must be taken; gives the answer.
@@ -187,6 +229,11 @@ impl TestApp {
     /// A connected client that has been welcomed.
     pub async fn socket(&self) -> TestSocket {
         TestSocket::connect(self.address, self.token.as_deref()).await
+    }
+
+    /// A client on another path than the usual one.
+    pub async fn socket_at(&self, path: &str) -> TestSocket {
+        TestSocket::connect_at(self.address, path, self.token.as_deref()).await
     }
 
     /// Stops the application as SIGTERM would, and tells how it ended.

@@ -1,5 +1,6 @@
 //! The real application on a port of its own, with a database of its own, and clients that talk to it.
 
+mod answer;
 mod app;
 mod database;
 mod ledger;
@@ -7,8 +8,10 @@ mod load;
 mod plan;
 mod process;
 mod services;
+mod raw;
 mod socket;
 
+pub use answer::Answer;
 pub use app::{TestApp, TestAppBuilder};
 pub use database::Database;
 pub use ledger::Ledger;
@@ -16,6 +19,7 @@ pub use load::{Answered, Heard, Load, listen};
 pub use plan::{Outcome, Step, plan};
 pub use process::Process;
 pub use services::{Services, TestServices, sample};
+pub use raw::{RawSocket, close_code};
 pub use socket::TestSocket;
 
 use std::time::Duration;

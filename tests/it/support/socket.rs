@@ -21,12 +21,17 @@ pub struct TestSocket {
 impl TestSocket {
     /// Connects and waits for the welcome.
     pub async fn connect(address: SocketAddr, token: Option<&str>) -> Self {
+        Self::connect_at(address, "/api/v1/ws", token).await
+    }
+
+    /// The same on any path.
+    pub async fn connect_at(address: SocketAddr, path: &str, token: Option<&str>) -> Self {
         let mut headers = vec![];
         let bearer = token.map(|token| format!("Bearer {token}"));
         if let Some(bearer) = &bearer {
             headers.push(("Authorization", bearer.as_str()));
         }
-        let mut socket = Self::handshake(address, &headers).await.expect("a handshake");
+        let mut socket = Self::handshake_at(address, path, &headers).await.expect("a handshake");
         socket.welcome = socket.next().await;
         assert_eq!(socket.welcome["type"], "welcome", "{}", socket.welcome);
         socket
@@ -34,7 +39,16 @@ impl TestSocket {
 
     /// Shakes hands with these headers, without waiting for anything.
     pub async fn handshake(address: SocketAddr, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
-        let mut request = format!("ws://{address}/api/v1/ws").into_client_request()?;
+        Self::handshake_at(address, "/api/v1/ws", headers).await
+    }
+
+    /// The same on any path.
+    pub async fn handshake_at(
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, Error> {
+        let mut request = format!("ws://{address}{path}").into_client_request()?;
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().expect("a header value"));
         }
@@ -63,10 +77,21 @@ impl TestSocket {
 
     /// The next JSON message.
     pub async fn next(&mut self) -> Value {
+        serde_json::from_str(&self.next_text().await).expect("JSON")
+    }
+
+    /// The next message as it came.
+    pub async fn next_text(&mut self) -> String {
         match self.next_frame().await {
-            Message::Text(text) => serde_json::from_str(&text).expect("JSON"),
+            Message::Text(text) => text.as_str().to_owned(),
             other => panic!("expected a text message, got {other:?}"),
         }
+    }
+
+    /// Sends a message that must be refused; gives the refusal.
+    pub async fn refusal_of(&mut self, message: &Value) -> Value {
+        self.send(message).await;
+        self.next_of_type("error").await
     }
 
     /// The next JSON message of a type; heartbeats are passed over, anything else fails.
@@ -98,6 +123,24 @@ impl TestSocket {
                 Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
+    /// Everything that comes until this connection's shard has processed the log up to `seq`.
+    pub async fn all_up_to(&mut self, seq: u64) -> Vec<Value> {
+        let mut came = Vec::new();
+        loop {
+            self.send(&json!({"type": "ping"})).await;
+            let pong = loop {
+                match self.next().await {
+                    pong if pong["type"] == "pong" => break pong,
+                    heartbeat if heartbeat["type"] == "heartbeat" => {}
+                    other => came.push(other),
+                }
+            };
+            if pong["seq"].as_u64() >= Some(seq) {
+                return came;
             }
         }
     }

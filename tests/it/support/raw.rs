@@ -1,0 +1,86 @@
+//! A WebSocket client on the bare connection: one that does what no library would let it do.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+use super::DEADLINE;
+
+/// A connection after the handshake. It answers no ping and reads only when it is told to.
+pub struct RawSocket {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl RawSocket {
+    /// Shakes hands; `window` is the receive buffer in bytes, which bounds what the server can send unread.
+    pub async fn connect(address: SocketAddr, window: Option<u32>) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        if let Some(bytes) = window {
+            socket.set_recv_buffer_size(bytes).expect("a receive buffer");
+        }
+        let mut stream = socket.connect(address).await.expect("a connection");
+        let request = format!(
+            "GET /api/v1/ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut this = Self { stream, received: Vec::new() };
+        let end = this.read_until(|bytes| find(bytes, b"\r\n\r\n")).await;
+        let head: Vec<u8> = this.received.drain(..end + 4).collect();
+        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+        this
+    }
+
+    /// Sends one frame (up to 65,535 bytes), masked with zeros.
+    pub async fn send(&mut self, opcode: u8, payload: &[u8]) {
+        let mut frame = vec![0x80 | opcode];
+        match u16::try_from(payload.len()).expect("a short frame") {
+            short @ 0..=125 => frame.push(0x80 | short as u8),
+            long => {
+                frame.push(0x80 | 126);
+                frame.extend(long.to_be_bytes());
+            }
+        }
+        frame.extend([0; 4]);
+        frame.extend(payload);
+        self.stream.write_all(&frame).await.expect("sent");
+    }
+
+    /// Reads until this text has come.
+    pub async fn wait_for(&mut self, text: &str) {
+        self.read_until(|bytes| find(bytes, text.as_bytes())).await;
+    }
+
+    /// Reads until the server has really ended the connection; gives all that came, or its reset as nothing.
+    pub async fn read_to_the_end(mut self) -> Vec<u8> {
+        let read = timeout(DEADLINE, self.stream.read_to_end(&mut self.received)).await;
+        let _ = read.expect("the server ends the connection"); // a reset is an end, too
+        self.received
+    }
+
+    async fn read_until(&mut self, mut found: impl FnMut(&[u8]) -> Option<usize>) -> usize {
+        loop {
+            if let Some(at) = found(&self.received) {
+                return at;
+            }
+            let read = timeout(DEADLINE, self.stream.read_buf(&mut self.received)).await;
+            assert_ne!(read.expect("bytes in time").expect("bytes"), 0, "the connection has ended");
+        }
+    }
+}
+
+/// The close code of the last frame, if it is a close frame.
+pub fn close_code(received: &[u8]) -> Option<u16> {
+    // A close frame of ours is short: opcode, length, code, reason.
+    let start = (0..received.len().saturating_sub(3))
+        .rev()
+        .find(|&at| received[at] == 0x88 && received.len() == at + 2 + usize::from(received[at + 1]))?;
+    Some(u16::from_be_bytes([received[start + 2], received[start + 3]]))
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
