@@ -22,5 +22,8 @@ mod rest_samples;
 mod rest_timestamps;
 mod rest_violations;
 mod shutdown;
+mod socket_ends;
+mod socket_events;
+mod socket_messages;
 mod statistics;
 mod support;

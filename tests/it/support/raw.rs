@@ -34,9 +34,9 @@ impl RawSocket {
         this
     }
 
-    /// Sends one frame (up to 65,535 bytes), masked with zeros.
-    pub async fn send(&mut self, opcode: u8, payload: &[u8]) {
-        let mut frame = vec![0x80 | opcode];
+    /// Sends one frame (up to 65,535 bytes), masked with zeros; `first` is its first byte, such as 0x81 for text.
+    pub async fn send(&mut self, first: u8, payload: &[u8]) {
+        let mut frame = vec![first];
         match u16::try_from(payload.len()).expect("a short frame") {
             short @ 0..=125 => frame.push(0x80 | short as u8),
             long => {
@@ -52,6 +52,24 @@ impl RawSocket {
     /// Reads until this text has come.
     pub async fn wait_for(&mut self, text: &str) {
         self.read_until(|bytes| find(bytes, text.as_bytes())).await;
+    }
+
+    /// All that has been read.
+    pub fn received(&self) -> &[u8] {
+        &self.received
+    }
+
+    /// Whether the machine still holds the server's end of this connection, in whatever state.
+    pub fn is_held_by_the_server(&self) -> bool {
+        let port = |address: std::io::Result<SocketAddr>| address.expect("an address").port();
+        let (client, server) = (port(self.stream.local_addr()), port(self.stream.peer_addr()));
+        let (local, remote) = (format!(":{server:04X}"), format!(":{client:04X}"));
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells its connections there");
+        table.lines().skip(1).any(|line| {
+            let mut columns = line.split_whitespace().skip(1);
+            columns.next().is_some_and(|c| c.ends_with(&local))
+                && columns.next().is_some_and(|c| c.ends_with(&remote))
+        })
     }
 
     /// Reads until the server has really ended the connection; gives all that came, or its reset as nothing.
