@@ -1,5 +1,8 @@
 //! All integration tests, in one binary.
 
+mod auth;
+mod auth_origins;
+mod auth_sockets;
 mod bad_input;
 mod broadcast;
 mod commit_loop;
