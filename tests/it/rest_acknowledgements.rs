@@ -54,6 +54,8 @@ async fn of_twenty_who_answer_at_once_one_wins_and_the_others_are_told_who() {
         loser.expect_problem(409, "already_acknowledged");
         let detail = loser.body["detail"].as_str().expect("text");
         assert!(detail.contains(user) && detail.contains(second), "{detail}");
+        let first = &loser.body["acknowledgement"];
+        assert_eq!((&first["user"], &first["timestamp"]), (&winner["ack_user"], &winner["ack_timestamp"]));
     }
     let stored = app.get(&format!("/violations/{violation}")).await;
     assert_eq!(&stored, winner);
