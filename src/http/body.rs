@@ -13,6 +13,7 @@ use serde_json::error::Category;
 
 use crate::http::Settings;
 use crate::http::error::{ApiError, Kind};
+use crate::protocol::problem::in_words_of_json;
 
 /// A header of the contract that is not built yet: refused, so that nobody relies on it in vain.
 const NOT_BUILT: &str = "Idempotency-Key";
@@ -120,7 +121,7 @@ pub fn parse<T: DeserializeOwned, const ARRAY: bool>(body: &[u8]) -> Result<T, A
 }
 
 fn explain(pointer: &str, error: &serde_json::Error) -> ApiError {
-    let text = error.to_string();
+    let text = in_words_of_json(error);
     // 1e999 is JSON, and no number that a double can hold.
     if error.classify() == Category::Data || text.starts_with("number out of range") {
         return ApiError::field(Kind::InvalidField, pointer, text);

@@ -84,8 +84,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(path("/ws", "GET").route(web::get().to(ws::upgrade)))
         .service(path("/ws/samples", "GET").route(web::get().to(ws::upgrade)))
         .service(web::scope("/api/v1").configure(api))
-        .app_data(web::PathConfig::default().error_handler(|error, _| {
-            ApiError::new(Kind::NotFound, format!("the path names nothing: {error}")).into()
+        .app_data(web::PathConfig::default().error_handler(|_, _| {
+            let detail = "the path names nothing: an id is an integer from 1 to 9007199254740991";
+            ApiError::new(Kind::NotFound, detail).into()
         }))
         .default_service(web::to(nothing_here));
 }

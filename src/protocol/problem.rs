@@ -21,6 +21,22 @@ pub fn shortened(mut detail: String) -> String {
     detail
 }
 
+/// What a JSON parser says about its input, in words of JSON instead of this program's own types.
+pub fn in_words_of_json(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let Some((found, wanted)) = text.rsplit_once(", expected ") else { return shortened(text) };
+    let (wanted, place) = wanted.split_once(" at line ").unwrap_or((wanted, ""));
+    let wanted = match wanted {
+        "f64" => "a number",
+        "i64" | "u32" | "u64" => "an integer",
+        "a sequence" => "an array",
+        name if name == "a map" || name.starts_with("struct ") => "an object",
+        other => other,
+    };
+    let at = if place.is_empty() { "" } else { " at line " };
+    shortened(format!("{found}, expected {wanted}{at}{place}"))
+}
+
 /// What went wrong, for a program (`type`) and for a person (`title`, `detail`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{self, RawValue};
 
 use crate::domain::ids::CharacteristicId;
-use crate::protocol::problem::shortened;
+use crate::protocol::problem::{in_words_of_json, shortened};
 use crate::protocol::time;
 
 /// Why a client's message was refused; the connection stays open.
@@ -103,16 +103,16 @@ impl ClientMessage {
         };
         let parsed = match request.as_str() {
             "subscribe" => serde_json::from_str(text)
-                .map_err(|e| e.to_string())
+                .map_err(|e| in_words_of_json(&e))
                 .and_then(SubscribeFields::subscription)
                 .map(Self::Subscribe),
             "unsubscribe" => serde_json::from_str(text)
-                .map_err(|e| e.to_string())
+                .map_err(|e| in_words_of_json(&e))
                 .and_then(UnsubscribeFields::ids)
                 .map(Self::Unsubscribe),
             "ping" => serde_json::from_str(text)
                 .map(|ping: PingFields| Self::Ping(Ping { t: ping.t }))
-                .map_err(|e| e.to_string()),
+                .map_err(|e| in_words_of_json(&e)),
             "auth" => serde_json::from_str(text)
                 .map(|auth: AuthFields| Self::Auth(auth.token))
                 .map_err(|_| "auth needs a `token`".to_owned()), // the text may hold the token: do not quote it
@@ -142,10 +142,10 @@ impl ClientMessage {
 impl Refusal {
     fn unreadable(error: &serde_json::Error) -> Self {
         if error.classify() == serde_json::error::Category::Data {
-            let message = shortened(error.to_string());
+            let message = in_words_of_json(error);
             return Self { code: ErrorCode::InvalidField, message, request: None };
         }
-        Self::not_json(error.to_string())
+        Self::not_json(in_words_of_json(error))
     }
 
     fn not_json(message: String) -> Self {

@@ -9,6 +9,7 @@ mod commit_loop;
 mod commit_loop_verdicts;
 mod crash;
 mod faults;
+mod golden;
 mod interop;
 mod log;
 mod published_data;

@@ -89,6 +89,16 @@ async fn a_message_that_is_too_big_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_far_too_much_hears_that_it_was_too_much() {
+    let app = TestApp::spawn().await;
+    let mut socket = app.socket().await;
+    // More than any buffer on the way holds: it can only be sent while the server takes it.
+    let sent = socket.try_send(Message::text("x".repeat(20 << 20))).await;
+    assert!(sent.is_ok(), "{sent:?}");
+    assert_eq!(socket.close_code().await, Some(1009));
+}
+
+#[tokio::test]
 async fn a_frame_that_is_none_ends_the_connection() {
     let app = TestApp::spawn().await;
     for (first, payload) in [(0x83u8, &b"reserved opcode"[..]), (0x80, b"nothing to continue")] {

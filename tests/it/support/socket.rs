@@ -75,6 +75,11 @@ impl TestSocket {
         self.stream.send(message).await.expect("sent");
     }
 
+    /// Sends any frame, or tells why that was not possible.
+    pub async fn try_send(&mut self, message: Message) -> Result<(), Error> {
+        timeout(DEADLINE, self.stream.send(message)).await.expect("sent in time")
+    }
+
     /// The next JSON message.
     pub async fn next(&mut self) -> Value {
         serde_json::from_str(&self.next_text().await).expect("JSON")
