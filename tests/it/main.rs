@@ -25,6 +25,7 @@ mod rest_rules;
 mod rest_samples;
 mod rest_timestamps;
 mod rest_violations;
+mod restart;
 mod shutdown;
 mod socket_ends;
 mod socket_events;

@@ -34,7 +34,7 @@ async fn limits_come_from_the_samples_of_the_present_phase() {
     let after = &found["after"];
     assert_eq!((&found["before"], &after["center_line"]), (&Value::Null, &json!(10.0)));
     let sigma = after["sigma"].as_f64().expect("a number");
-    assert!((sigma - 1.0 / 1.128_379_167_1).abs() < 1e-9, "{sigma}");
+    assert!((sigma - 0.886_226_925_5).abs() < 1e-9, "{sigma}");
     assert_eq!((&after["method"], &after["sample_count"]), (&json!("moving_range"), &json!(30)));
     assert_eq!(after["first_sample_id"], samples[0]);
     assert_eq!((&after["user"], &after["reason"]), (&json!("ann"), &json!("study")));
