@@ -53,7 +53,7 @@ impl ControlLimits {
         if lcl > center_line || center_line > ucl {
             return Err(LimitsError::OutOfOrder);
         }
-        if sigma <= SMALLEST_RELATIVE_SIGMA * center_line.abs().max(1.0) {
+        if is_lost_in_rounding(sigma, center_line) {
             return Err(LimitsError::NoVariation);
         }
         let ordered = lcl < center_line && center_line < ucl;
@@ -65,6 +65,9 @@ impl ControlLimits {
     /// # Errors
     /// As [`ControlLimits::new`].
     pub fn from_sigma(center_line: f64, sigma: f64, subgroup_size: u32) -> Result<Self, LimitsError> {
+        if is_lost_in_rounding(sigma, center_line) {
+            return Err(LimitsError::NoVariation); // said of sigma itself, before the limits it would make
+        }
         let reach = 3.0 * sigma / f64::from(subgroup_size).sqrt();
         let (lcl, ucl) = (center_line - reach, center_line + reach);
         Self::new(LimitValues { center_line, ucl, lcl, sigma, subgroup_size })
@@ -94,6 +97,10 @@ impl ControlLimits {
     pub fn subgroup_size(&self) -> u32 {
         self.0.subgroup_size
     }
+}
+
+fn is_lost_in_rounding(sigma: f64, center_line: f64) -> bool {
+    sigma <= SMALLEST_RELATIVE_SIGMA * center_line.abs().max(1.0)
 }
 
 /// Limits of the dispersion chart at the nominal subgroup size; `lcl` is never below 0.

@@ -7,8 +7,8 @@ mod ledger;
 mod load;
 mod plan;
 mod process;
-mod services;
 mod raw;
+mod services;
 mod socket;
 
 pub use answer::Answer;
@@ -18,8 +18,8 @@ pub use ledger::Ledger;
 pub use load::{Answered, Heard, Load, listen};
 pub use plan::{Outcome, Step, plan};
 pub use process::Process;
-pub use services::{Services, TestServices, sample};
 pub use raw::{RawSocket, close_code};
+pub use services::{Services, TestServices, sample};
 pub use socket::TestSocket;
 
 use std::time::Duration;
