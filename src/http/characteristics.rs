@@ -13,11 +13,10 @@ use crate::domain::rules::RuleSet;
 use crate::http::auth::{Admin, Authorized, Read};
 use crate::http::body::Json;
 use crate::http::error::{ApiError, Kind, rules_error};
-use crate::http::input::{Query, page};
+use crate::http::input::{Query, page, page_of};
 use crate::protocol::payload::{ControlLimitsView, SamplePayload, ViolationSummary};
 use crate::protocol::rest::{
-    CharacteristicQuery, CharacteristicView, CreateCharacteristic, PageView, RulesRequest, RulesView,
-    Standing,
+    CharacteristicQuery, CharacteristicView, CreateCharacteristic, RulesRequest, RulesView, Standing,
 };
 use crate::services::{Catalog, CreateError};
 use crate::store::{CharacteristicFilter, CharacteristicRecord, Store};
@@ -70,12 +69,7 @@ pub async fn list(
     let page = page(offset, limit)?;
     let found = store.characteristics(&CharacteristicFilter { group, q, tag, key }, page).await?;
     let items = views(&store, found.items).await?;
-    Ok(HttpResponse::Ok().json(PageView {
-        items,
-        total: found.total,
-        offset: page.offset,
-        limit: page.limit,
-    }))
+    Ok(page_of(items, found.total, page))
 }
 
 /// `GET /characteristics/{id}`.

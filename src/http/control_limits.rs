@@ -9,11 +9,10 @@ use crate::http::auth::{Authorized, Operate, Read};
 use crate::http::body::{Json, OptionalJson};
 use crate::http::characteristics::existing;
 use crate::http::error::{ApiError, Kind};
-use crate::http::input::{self, Query, acting_user_if_known, page};
+use crate::http::input::{self, Query, acting_user_if_known, page, page_of};
 use crate::protocol::payload::ControlLimitsView;
 use crate::protocol::rest::{
-    BaselineSignal, BaselineView, CalculationView, PageQuery, PageView, Recalculate, RecalculationView,
-    SetLimits,
+    BaselineSignal, BaselineView, CalculationView, PageQuery, Recalculate, RecalculationView, SetLimits,
 };
 use crate::services::{ControlLimitService, GivenLimits, Selection, Signed};
 use crate::store::Store;
@@ -33,12 +32,7 @@ pub async fn list(
     existing(&store, *id).await?;
     let phases = store.phases(*id, page).await?;
     let items: Vec<_> = phases.items.iter().map(ControlLimitsView::new).collect();
-    Ok(HttpResponse::Ok().json(PageView {
-        items,
-        total: phases.total,
-        offset: page.offset,
-        limit: page.limit,
-    }))
+    Ok(page_of(items, phases.total, page))
 }
 
 /// `PUT .../control-limits`.

@@ -1,14 +1,16 @@
-//! Times, pages and people as requests give them.
+//! Times, pages and people: what many requests have in common.
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::characteristic::is_line;
 use crate::http::auth::Principal;
 use crate::http::error::{ApiError, Kind};
+use crate::protocol::rest::PageView;
 use crate::store::Page;
 
 /// How times of samples are taken.
@@ -81,6 +83,11 @@ pub fn page(offset: Option<u64>, limit: Option<u64>) -> Result<Page, ApiError> {
     let limit = u32::try_from(limit.unwrap_or(100)).ok().filter(|limit| (1..=1000).contains(limit));
     let offset = offset.unwrap_or(0).min(i64::MAX as u64);
     limit.map(|limit| Page { offset, limit }).ok_or_else(fail)
+}
+
+/// The answer to a request for a page: its items, and how many there are in all.
+pub fn page_of<T: Serialize>(items: Vec<T>, total: u64, page: Page) -> HttpResponse {
+    HttpResponse::Ok().json(PageView { items, total, offset: page.offset, limit: page.limit })
 }
 
 /// A query string of type `T`.

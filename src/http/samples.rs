@@ -9,11 +9,10 @@ use crate::domain::ids::SampleId;
 use crate::http::auth::{Authorized, Ingest, Read};
 use crate::http::body::{self, Json};
 use crate::http::error::{ApiError, Kind};
-use crate::http::input::{self, Query, page};
+use crate::http::input::{self, Query, page, page_of};
 use crate::protocol::payload::ViolationSummary;
 use crate::protocol::rest::{
-    BatchItem, BatchRequest, BatchView, LimitsState, PageView, RecordedView, SampleQuery, SampleRequest,
-    SampleView,
+    BatchItem, BatchRequest, BatchView, LimitsState, RecordedView, SampleQuery, SampleRequest, SampleView,
 };
 use crate::services::{CharacteristicRef, NewSample, QueuedSample, RecordedSample, SpcEngine};
 use crate::store::{SampleFilter, Store};
@@ -142,12 +141,7 @@ pub async fn list(
             SampleView::new(sample, violations.iter().map(ViolationSummary::new).collect())
         })
         .collect();
-    Ok(HttpResponse::Ok().json(PageView {
-        items,
-        total: found.total,
-        offset: page.offset,
-        limit: page.limit,
-    }))
+    Ok(page_of(items, found.total, page))
 }
 
 /// `GET /samples/{id}`.

@@ -8,10 +8,10 @@ use crate::domain::ids::ViolationId;
 use crate::http::auth::{Admin, Authorized, Operate, Principal, Read};
 use crate::http::body::Json;
 use crate::http::error::{ApiError, Kind};
-use crate::http::input::{self, Query, acting_user, page};
+use crate::http::input::{self, Query, acting_user, page, page_of};
 use crate::protocol::payload::ViolationView;
 use crate::protocol::rest::{
-    Acknowledge, AcknowledgedItem, BatchAcknowledge, BatchAcknowledgeView, PageView, ReasonCodes, StatsQuery,
+    Acknowledge, AcknowledgedItem, BatchAcknowledge, BatchAcknowledgeView, ReasonCodes, StatsQuery,
     ViolationQuery,
 };
 use crate::services::{AlertManager, Answer, Catalog, Chosen};
@@ -44,12 +44,7 @@ pub async fn list(
     };
     let found = store.violations(&filter, page).await?;
     let items = views(&store, &found.items).await?;
-    Ok(HttpResponse::Ok().json(PageView {
-        items,
-        total: found.total,
-        offset: page.offset,
-        limit: page.limit,
-    }))
+    Ok(page_of(items, found.total, page))
 }
 
 /// `GET /violations/{id}`.
