@@ -39,6 +39,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod domain;
+pub mod error_chain;
 pub mod health;
 pub mod http;
 pub mod metrics;

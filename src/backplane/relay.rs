@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::bus::EventBus;
+use crate::error_chain::error_chain;
 use crate::metrics::{Kind, Metrics};
 use crate::protocol::event::LoggedEvent;
 use crate::store::{Handover, Store, StoreError};
@@ -111,7 +112,7 @@ impl Relay {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) => {
-                    warn!(position = self.position, error = %error, "could not read the event log, trying again");
+                    warn!(position = self.position, error = %error_chain(&error), "could not read the event log, trying again");
                     return;
                 }
             }

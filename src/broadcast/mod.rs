@@ -56,7 +56,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            queue_frames: 1_024,
+            queue_frames: 8_192,
             subscriptions_per_client: 20_000,
             shard_requests: 1_024,
             heartbeat_seconds: 15.0,

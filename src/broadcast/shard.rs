@@ -25,6 +25,7 @@ use crate::broadcast::subscriptions::Subscriptions;
 use crate::broadcast::{ConnectionId, History, Outbox, Outgoing, Settings, Start};
 use crate::bus::{NextBatch, Subscription as Cursor};
 use crate::domain::ids::CharacteristicId;
+use crate::error_chain::error_chain;
 use crate::metrics::{Kind, Metrics, Reason};
 use crate::protocol::close::CloseCode;
 use crate::protocol::event::LoggedEvent;
@@ -207,7 +208,7 @@ impl Shard {
             match self.history.page(self.position, self.settings.page_events.max(1)).await {
                 Ok(page) => page.iter().for_each(|event| self.deliver(event)),
                 Err(error) => {
-                    warn!(error = %error, "a shard could not read the log, trying again");
+                    warn!(error = %error_chain(&error), "a shard could not read the log, trying again");
                     sleep(RETRY).await;
                 }
             }

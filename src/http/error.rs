@@ -7,6 +7,7 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE
 use actix_web::{HttpResponse, ResponseError};
 use tracing::error;
 
+use crate::error_chain::error_chain;
 use crate::protocol::problem::{self, AcknowledgementView, FieldError, Problem, shortened};
 use crate::protocol::rest::{ItemError, RulesError};
 use crate::services::{
@@ -156,8 +157,7 @@ impl ResponseError for ApiError {
 
 /// Something only the log may know about: logged once, with its causes, and told as an internal error.
 fn internal(error: &dyn std::error::Error) -> ApiError {
-    let causes = std::iter::successors(Some(error), |e| e.source());
-    let chain = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let chain = error_chain(error);
     error!(error = %chain, "a request failed: {chain}");
     ApiError::new(Kind::Internal, "the server could not do this; its log says why")
 }
@@ -178,12 +178,12 @@ impl From<CommitError> for ApiError {
             CommitError::Stopping => {
                 Self::new(Kind::Unavailable, "the server is stopping; nothing was stored")
             }
-            CommitError::Store(cause) => match &*cause {
-                StoreError::Unavailable(_) => {
-                    Self::new(Kind::Unavailable, "nothing was stored; try again later")
-                }
-                other => internal(other),
-            },
+            CommitError::Unavailable => Self::new(Kind::Unavailable, "nothing was stored; try again later"),
+            CommitError::Uncertain => Self::new(
+                Kind::Unavailable,
+                "it is not known whether it was stored; look before sending it again",
+            ),
+            CommitError::Failed(cause) => internal(&*cause),
         }
     }
 }

@@ -9,6 +9,7 @@
 //!   While the database takes no writes, it is tried again now and then.
 //! * **Stops**: no new commands; those that wait are committed, then the loop ends.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
+use crate::error_chain::error_chain;
 use crate::metrics::Metrics;
 use crate::services::Settings;
 use crate::services::queue::{CommitError, CommitQueue, Job};
@@ -70,29 +72,38 @@ impl CommitLoop {
         }
     }
 
-    async fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) {
-        match self.try_commit(&mut batch).await {
-            Ok(()) => {
-                self.metrics.commits.inc();
-                self.metrics.commands.inc_by(batch.len() as u64);
-                batch.into_iter().for_each(|job| job.finish(Ok(())));
-            }
-            Err(StoreError::Unavailable(cause)) => {
-                let error = StoreError::Unavailable(cause);
-                self.metrics.commands_failed.inc_by(batch.len() as u64);
-                error!(commands = batch.len(), error = %chain(&error), "the database does not take writes");
-                fail(batch, error);
-            }
-            Err(error) if batch.len() == 1 => {
-                self.metrics.commands_failed.inc();
-                warn!(error = %chain(&error), "a command was refused by the database");
-                fail(batch, error);
-            }
-            Err(_) => {
-                for job in batch {
-                    Box::pin(self.commit(vec![job])).await;
+    /// Commits a batch, or as much of it as can be.
+    async fn commit(&mut self, batch: Vec<Box<dyn Job>>) {
+        let mut batches = VecDeque::from([batch]);
+        while let Some(mut batch) = batches.pop_front() {
+            match self.try_commit(&mut batch).await {
+                Ok(()) => {
+                    self.metrics.commits.inc();
+                    self.metrics.commands.inc_by(batch.len() as u64);
+                    batch.into_iter().for_each(|job| job.finish(Ok(())));
                 }
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Uncertain(_))) => {
+                    error!(error = %error_chain(&error), "the database does not take writes");
+                    let is_known = matches!(error, StoreError::Unavailable(_));
+                    let outcome = if is_known { CommitError::Unavailable } else { CommitError::Uncertain };
+                    self.fail(batch, &outcome);
+                    // Those left of a divided batch would only wait for the same trouble, one by one.
+                    self.fail(batches.drain(..).flatten(), &CommitError::Unavailable);
+                }
+                Err(error) if batch.len() == 1 => {
+                    warn!(error = %error_chain(&error), "a command was refused by the database");
+                    self.fail(batch, &CommitError::Failed(Arc::new(error)));
+                }
+                // Somewhere in it is a culprit.
+                Err(_) => batches.extend(batch.into_iter().map(|job| vec![job])),
             }
+        }
+    }
+
+    fn fail(&self, batch: impl IntoIterator<Item = Box<dyn Job>>, error: &CommitError) {
+        for job in batch {
+            self.metrics.commands_failed.inc();
+            job.finish(Err(error.clone()));
         }
     }
 
@@ -130,17 +141,4 @@ async fn next_batch(
         batch.push(job);
     }
     Some(batch)
-}
-
-fn fail(batch: Vec<Box<dyn Job>>, error: StoreError) {
-    let error = Arc::new(error);
-    for job in batch {
-        job.finish(Err(CommitError::Store(Arc::clone(&error))));
-    }
-}
-
-/// An error with all its causes, for a log line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |e| e.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

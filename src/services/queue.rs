@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::services::work::Work;
 use crate::store::StoreError;
 
-/// Why a command has no answer. Nothing of it was stored.
+/// Why a command has no answer. Nothing of it was stored, but for [`CommitError::Uncertain`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
     /// The queue stayed full: come back later.
@@ -22,9 +22,15 @@ pub enum CommitError {
     /// The process is stopping.
     #[error("the service is stopping")]
     Stopping,
-    /// The database could not do it.
+    /// The database does not take writes now.
+    #[error("the database does not take writes")]
+    Unavailable,
+    /// The database broke off while it answered: whether the command was committed is not known.
+    #[error("whether it was stored is not known")]
+    Uncertain,
+    /// The database will never take this, or holds what cannot be understood.
     #[error("the transaction failed")]
-    Store(#[source] Arc<StoreError>),
+    Failed(#[source] Arc<StoreError>),
 }
 
 /// Something to be done in a transaction, together with others.

@@ -16,6 +16,9 @@ pub enum StoreError {
     /// Locked, full, gone: the same call may go through later. Nothing was stored.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
+    /// The connection broke while it answered a commit: whether it was stored is not known.
+    #[error("the outcome of a commit is not known")]
+    Uncertain(#[source] sqlx::Error),
     /// The data was refused: the same call will never go through. Nothing was stored.
     #[error("the database refused the data")]
     Refused(#[source] sqlx::Error),

@@ -45,10 +45,10 @@ impl Store {
         })
     }
 
-    /// Whether the newest batch stored has this name, as far as the database tells.
-    async fn has_committed(&self, batch: &str) -> bool {
-        let Ok(mut connection) = self.writer.acquire().await else { return false };
-        LogHead::read(&mut connection).await.is_ok_and(|head| head.last_batch == batch)
+    /// Whether the newest batch stored has this name.
+    async fn has_committed(&self, batch: &str) -> Result<bool, StoreError> {
+        let mut connection = self.writer.acquire().await?;
+        Ok(LogHead::read(&mut connection).await?.last_batch == batch)
     }
 }
 
@@ -118,7 +118,7 @@ impl Transaction {
     ///
     /// # Errors
     /// [`StoreError`]; then nothing was stored. An answer to COMMIT that got lost is looked up by the
-    /// batch's name in the head.
+    /// batch's name in the head; only where that fails, too, it is [`StoreError::Uncertain`].
     pub async fn commit(mut self) -> Result<u64, StoreError> {
         if !self.changed {
             return Ok(self.head.seq);
@@ -128,11 +128,12 @@ impl Transaction {
         let written = self.head.write(&mut self.inner).await;
         self.note(written)?;
         let Self { inner, store, head, committed, .. } = self;
-        if let Err(error) = inner.commit().await
-            && !store.has_committed(&head.last_batch).await
-        {
-            store.note_write(false);
-            return Err(error.into());
+        if let Err(error) = inner.commit().await {
+            let stored = store.has_committed(&head.last_batch).await;
+            if !matches!(stored, Ok(true)) {
+                store.note_write(false);
+                return Err(if stored.is_ok() { error.into() } else { StoreError::Uncertain(error) });
+            }
         }
         store.note_write(true);
         store.announce(head.seq, committed.into());
