@@ -44,7 +44,7 @@ impl Client {
     fn send(&mut self, method: &str, path: &str, body: &str) -> (u16, String) {
         let length = body.len();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         self.stream.get_mut().write_all(request.as_bytes()).unwrap();
         let (mut status, mut length, mut line) = (0, 0, String::new());

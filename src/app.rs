@@ -1,4 +1,4 @@
-//! The composition root: builds the parts in order, runs them, and stops them in reverse order.
+//! The composition root: builds the parts in order, runs them, and stops them.
 //!
 //! ```text
 //! http ──► services ──► commit loop ──► store ──► relay ──► bus ──► shards ──► sockets
@@ -6,8 +6,9 @@
 //!
 //! * **Owns** every task: a task that ends early stops the whole process with an error, since none is
 //!   dispensable.
-//! * **Stops**: nothing new is taken, clients are sent away, requests under way end, the commit loop commits
-//!   what waits, the relay publishes it, the store closes. What does not end within the grace is left and told.
+//! * **Stops** along the same way: nothing new is taken, requests under way end, the commit loop commits what
+//!   waits, the relay publishes it, the shards hand it to their clients and then send them away, the store
+//!   closes. What does not end within the grace is left and told.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::bus::{self, EventBus};
 use crate::clock::Clock;
 use crate::health::{Health, Stage};
 use crate::http::auth::{Authorizer, TokenAuthorizer, TokenError};
-use crate::http::{BindError, Server, ServerParts};
+use crate::http::{Access, BindError, Server, ServerParts};
 use crate::metrics::Metrics;
 use crate::protocol::event::LoggedEvent;
 use crate::services::{AlertManager, Catalog, CommitLoop, ControlLimitService, SpcEngine};
@@ -93,10 +94,13 @@ impl AppBuilder {
         let Self { settings, clock, authorizer } = self;
         let clock = clock.unwrap_or_else(Clock::system);
         let tokens = TokenAuthorizer::new(&settings.auth)?;
-        let tokens_required = authorizer.is_some() || !tokens.is_open();
+        let access = match () {
+            () if authorizer.is_some() || !tokens.is_open() => Access::Tokens,
+            () if settings.auth.allow_anonymous => Access::Anybody,
+            () => Access::Loopback,
+        };
         let authorizer = authorizer.unwrap_or_else(|| Arc::new(tokens));
-        let open = !tokens_required && !settings.auth.allow_anonymous;
-        let server = Server::bind(settings.http.clone(), open)?;
+        let server = Server::bind(settings.http.clone(), access)?;
 
         let (store, handover) = Store::open(&settings.store).await?;
         let (seq, revisions) = store.revisions().await?;
@@ -127,7 +131,7 @@ impl AppBuilder {
             store,
             broadcaster,
             authorizer,
-            tokens_required,
+            access,
             input: settings.input.clone(),
             clock,
             metrics,
@@ -135,6 +139,7 @@ impl AppBuilder {
             tracker: TaskTracker::new(),
             requests: TaskTracker::new(),
             stop: CancellationToken::new(),
+            stop_shards: CancellationToken::new(),
         };
         let grace = Duration::from_millis(settings.stop.grace_ms);
         Ok(App { server, parts, bus, commit_loop, relay, grace })
@@ -199,7 +204,8 @@ impl App {
     pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
         let Self { server, parts, bus, commit_loop, relay, grace } = self;
         let (store, health, tracker) = (parts.store.clone(), parts.health.clone(), parts.tracker.clone());
-        let (stop_sockets, requests) = (parts.stop.clone(), parts.requests.clone());
+        let (stop_requests, requests) = (parts.stop.clone(), parts.requests.clone());
+        let stop_shards = parts.stop_shards.clone();
         let (stop_commits, stop_relay) = (CancellationToken::new(), CancellationToken::new());
         let address = server.address();
         let (server, serving) = server.start(parts)?;
@@ -223,23 +229,23 @@ impl App {
         health.enter(Stage::Stopping);
         info!("stopping");
         server.pause().await;
-        stop_sockets.cancel();
-        tracker.close();
-        if timeout(grace, tracker.wait()).await.is_err() {
-            warn!(tasks.left = tracker.len(), "clients did not go within the grace");
-        }
-        if !serving.is_finished() {
-            requests.close();
-            finish("requests under way", grace, requests.wait()).await;
-            finish("connections", grace, server.stop(true)).await;
-        }
+        stop_requests.cancel();
+        requests.close();
+        finish("requests under way", grace, requests.wait()).await;
         stop_commits.cancel();
         end("the commit loop", grace, commits).await;
         stop_relay.cancel();
         end("the relay", grace, relay).await;
+        // Shards read the bus to its end, and then tell their clients to go.
         let report = bus.shutdown(grace).await;
         if !report.is_clean() {
             warn!(left_behind = ?report.left_behind, "subscribers of the bus did not finish");
+        }
+        stop_shards.cancel();
+        tracker.close();
+        finish("connected clients", grace, tracker.wait()).await;
+        if !serving.is_finished() {
+            finish("connections", grace, server.stop(true)).await;
         }
         finish("the database", grace, store.close()).await;
         match failure {

@@ -65,7 +65,7 @@ impl ControlLimits {
     /// # Errors
     /// As [`ControlLimits::new`].
     pub fn from_sigma(center_line: f64, sigma: f64, subgroup_size: u32) -> Result<Self, LimitsError> {
-        if is_lost_in_rounding(sigma, center_line) {
+        if center_line.is_finite() && is_lost_in_rounding(sigma, center_line) {
             return Err(LimitsError::NoVariation); // said of sigma itself, before the limits it would make
         }
         let reach = 3.0 * sigma / f64::from(subgroup_size).sqrt();

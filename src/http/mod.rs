@@ -13,6 +13,7 @@ mod characteristics;
 mod chart_data;
 mod control_limits;
 mod error;
+mod gate;
 mod input;
 mod live;
 mod origin;
@@ -72,14 +73,24 @@ impl Default for Settings {
     }
 }
 
+/// Who may call at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever has a token.
+    Tokens,
+    /// Everybody on this machine.
+    Loopback,
+    /// Everybody who can reach it: the operator has said so.
+    Anybody,
+}
+
 /// Who decides who calls, as handlers ask for it.
 pub type SharedAuthorizer = Arc<dyn Authorizer>;
 
 /// All routes.
 fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(path("/health/live", "GET").route(web::get().to(live::alive)))
-        .service(path("/health/ready", "GET").route(web::get().to(live::ready)))
+        .configure(health)
         .service(path("/metrics", "GET").route(web::get().to(live::metrics)))
         .service(path("/ws", "GET").route(web::get().to(ws::upgrade)))
         .service(path("/ws/samples", "GET").route(web::get().to(ws::upgrade)))
@@ -91,11 +102,25 @@ fn routes(config: &mut web::ServiceConfig) {
         .default_service(web::to(nothing_here));
 }
 
+/// Load balancers may ask with HEAD.
+fn health(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            path("/health/live", "GET, HEAD")
+                .route(web::get().to(live::alive))
+                .route(web::head().to(live::alive)),
+        )
+        .service(
+            path("/health/ready", "GET, HEAD")
+                .route(web::get().to(live::ready))
+                .route(web::head().to(live::ready)),
+        );
+}
+
 fn api(config: &mut web::ServiceConfig) {
     config
+        .configure(health)
         .service(path("/ws", "GET").route(web::get().to(ws::upgrade)))
-        .service(path("/health/live", "GET").route(web::get().to(live::alive)))
-        .service(path("/health/ready", "GET").route(web::get().to(live::ready)))
         .service(
             path("/characteristics", "GET, POST")
                 .route(web::get().to(characteristics::list))

@@ -9,7 +9,8 @@ use std::time::Duration;
 use actix_web::dev::{ServerHandle, Service as _};
 use actix_web::middleware::{NormalizePath, TrailingSlash};
 use actix_web::web::Data;
-use actix_web::{App, HttpServer, rt};
+use actix_web::{App, HttpServer, ResponseError as _, rt};
+use futures_util::future::{Either, ready};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,8 +19,9 @@ use tracing::warn;
 use crate::broadcast::Broadcaster;
 use crate::clock::Clock;
 use crate::health::Health;
+use crate::http::gate::Gate;
 use crate::http::ws::SocketParts;
-use crate::http::{InputSettings, Settings, SharedAuthorizer, origin, routes};
+use crate::http::{Access, InputSettings, Settings, SharedAuthorizer, origin, routes};
 use crate::metrics::Metrics;
 use crate::services::{AlertManager, Catalog, ControlLimitService, SpcEngine};
 use crate::store::Store;
@@ -58,16 +60,18 @@ pub struct ServerParts {
     pub store: Store,
     pub broadcaster: Broadcaster,
     pub authorizer: SharedAuthorizer,
-    pub tokens_required: bool,
+    pub access: Access,
     pub input: InputSettings,
     pub clock: Clock,
     pub metrics: Metrics,
     pub health: Health,
     pub tracker: TaskTracker,
-    /// Holds the requests that began before `stop`: a stop waits for them, not for what comes later.
+    /// Holds the requests under way.
     pub requests: TaskTracker,
-    /// Cancelled when shards and sockets shall end.
+    /// Cancelled when no new requests are taken.
     pub stop: CancellationToken,
+    /// Cancelled when shards shall end, whatever is left.
+    pub stop_shards: CancellationToken,
 }
 
 /// A server that has its address, but does not serve yet.
@@ -78,15 +82,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the address; `open` says that no tokens are required, which only loopback allows.
+    /// Binds the address; where only this machine may call, it has to be a loopback address.
     ///
     /// # Errors
     /// [`BindError`].
-    pub fn bind(settings: Settings, open: bool) -> Result<Self, BindError> {
+    pub fn bind(settings: Settings, access: Access) -> Result<Self, BindError> {
         let no_address = || BindError::Address(settings.listen.clone());
         let mut addresses = settings.listen.to_socket_addrs().map_err(|_| no_address())?;
         let address = addresses.next().ok_or_else(no_address)?;
-        if open && !address.ip().is_loopback() {
+        if access == Access::Loopback && !address.ip().is_loopback() {
             return Err(BindError::Open(address));
         }
         let listen = || {
@@ -124,7 +128,7 @@ impl Server {
             // Called once on every worker thread: its shard runs there, too.
             let name = format!("shard-{}", shards.fetch_add(1, Ordering::Relaxed));
             let (shard, handle) = parts.broadcaster.shard(name);
-            parts.tracker.spawn(shard.run(parts.stop.clone()));
+            parts.tracker.spawn(shard.run(parts.stop_shards.clone()));
             let sockets = SocketParts {
                 broadcaster: parts.broadcaster.clone(),
                 shard: handle,
@@ -132,16 +136,23 @@ impl Server {
                 authorizer: Arc::clone(&parts.authorizer),
                 tracker: parts.tracker.clone(),
                 stop: parts.stop.clone(),
-                tokens_required: parts.tokens_required,
             };
-            let (requests, stop) = (parts.requests.clone(), parts.stop.clone());
+            let gate = Gate {
+                settings: app_settings.clone(),
+                access: parts.access,
+                requests: parts.requests.clone(),
+                stop: parts.stop.clone(),
+            };
             App::new()
                 .wrap_fn(move |request, service| {
-                    let under_way = (!stop.is_cancelled()).then(|| requests.token());
-                    let answer = service.call(request);
+                    let admitted = gate.admit(request.request());
+                    let answer = match &admitted {
+                        Ok(_) => Either::Left(service.call(request)),
+                        Err(error) => Either::Right(ready(Ok(request.into_response(error.error_response())))),
+                    };
                     async move {
                         let answer = answer.await;
-                        drop(under_way);
+                        drop(admitted); // no longer under way
                         answer
                     }
                 })

@@ -87,8 +87,10 @@ async fn what_a_page_can_send_without_asking_first_changes_nothing() {
     // Simple requests (Fetch, CORS-safelisted content types): a browser sends them for any page.
     for media_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
         for (path, body) in [("/samples", &sample), (&*acknowledge, &answer)] {
-            let request = app.request("POST", path).header("origin", EVIL).header("content-type", media_type);
-            Answer::to(request.body(body.clone())).await.expect_problem(415, "unsupported_media_type");
+            let request = || app.request("POST", path).header("content-type", media_type).body(body.clone());
+            Answer::to(request()).await.expect_problem(415, "unsupported_media_type");
+            let of_a_page = request().header("origin", EVIL);
+            Answer::to(of_a_page).await.expect_problem(403, "origin_not_allowed");
         }
     }
     assert_eq!(app.sample_total().await, 1);

@@ -216,7 +216,7 @@ async fn a_body_that_is_too_large_is_refused_and_the_client_hears_of_it() {
 async fn sent_whole(app: &TestApp, head: &str, body: &[u8]) -> String {
     let mut stream = TcpStream::connect(app.address).await.expect("a connection");
     let head = format!(
-        "POST /api/v1/samples HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{head}\r\n\r\n"
+        "POST /api/v1/samples HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{head}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.expect("sent");
     stream.write_all(body).await.expect("all of the body is taken");
@@ -249,7 +249,7 @@ async fn a_request_that_breaks_off_stores_nothing() {
         let mut stream = TcpStream::connect(app.address).await.expect("a connection");
         let length = body.len();
         let head = format!(
-            "POST /api/v1/samples HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+            "POST /api/v1/samples HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.expect("sent");
         stream.write_all(&body.as_bytes()[..half]).await.expect("sent");

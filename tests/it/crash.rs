@@ -198,6 +198,14 @@ async fn a_stop_in_the_middle_of_the_load_is_no_crash() {
     assert!(life.answered.len() > 20, "a real load");
     let ledger = Ledger::read(&database).await;
     ledger.assert_sound();
+    let head = ledger.events.len() as i64;
+    for heard in &life.heard {
+        assert_eq!(
+            heard.events.keys().next_back(),
+            Some(&head),
+            "what was committed is heard before the goodbye"
+        );
+    }
     assert_kept(&ledger, &[life]);
     assert_verdicts_are_those_of_an_undisturbed_engine(&database, &ledger).await;
 }

@@ -14,11 +14,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::broadcast::{Broadcaster, ShardHandle, outbox};
 use crate::clock::Clock;
+use crate::http::SharedAuthorizer;
 use crate::http::auth::{NotAuthenticated, Role, bearer};
 use crate::http::error::{ApiError, Kind};
 use crate::http::ws::frames::Frames;
 use crate::http::ws::socket::Socket;
-use crate::http::{Settings, SharedAuthorizer, origin};
 
 /// What every socket of a worker shares.
 #[derive(Clone)]
@@ -28,18 +28,16 @@ pub struct SocketParts {
     pub clock: Clock,
     pub authorizer: SharedAuthorizer,
     pub tracker: TaskTracker,
+    /// Cancelled when nobody is let in any more; who listens already is ended by the shard.
     pub stop: CancellationToken,
-    pub tokens_required: bool,
 }
 
 /// `GET /api/v1/ws`.
 pub async fn upgrade(
     request: HttpRequest,
     payload: Payload,
-    settings: Data<Settings>,
     parts: Data<SocketParts>,
 ) -> Result<HttpResponse, ApiError> {
-    origin::check(&request, &settings, parts.tokens_required)?;
     let principal = match parts.authorizer.principal(bearer(&request)).await {
         Ok(principal) if principal.may(Role::Read) => Some(principal),
         Ok(_) => return Err(ApiError::new(Kind::Forbidden, "this needs the role read")),
@@ -47,9 +45,6 @@ pub async fn upgrade(
         Err(NotAuthenticated) if bearer(&request).is_none() => None,
         Err(error) => return Err(ApiError::new(Kind::NotAuthenticated, error.to_string())),
     };
-    if parts.stop.is_cancelled() {
-        return Err(ApiError::new(Kind::Unavailable, "the server is stopping"));
-    }
     let (response, session, stream) = actix_ws::handle(&request, payload)
         .map_err(|error| ApiError::new(Kind::NotWebSocket, error.to_string()))?;
     let limits = parts.broadcaster.settings();

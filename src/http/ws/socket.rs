@@ -93,7 +93,9 @@ impl Socket {
                 }
                 // Somebody else has ended it: the first reason stands.
                 () = self.outbox.closing() => return CloseCode::TooSlow,
-                () = self.parts.stop.cancelled() => return CloseCode::GoingAway,
+                () = self.parts.stop.cancelled(), if self.session == Session::Unknown => {
+                    return CloseCode::GoingAway;
+                }
             }
         }
     }

@@ -103,8 +103,12 @@ impl Poster {
     async fn batch(&self, samples: &[Value]) -> Option<Vec<Option<i64>>> {
         let url = format!("{}/batch", self.url);
         let response = self.http.post(&url).json(&json!({"samples": samples})).send().await.ok()?;
-        assert_eq!(response.status(), 200);
+        let status = response.status().as_u16();
         let body: Value = response.json().await.ok()?;
+        if status == 503 {
+            return Some(vec![None; samples.len()]);
+        }
+        assert_eq!(status, 200, "{body}");
         Some(body["results"].as_array()?.iter().map(|item| item["sample_id"].as_i64()).collect())
     }
 }

@@ -1,0 +1,43 @@
+//! What every request passes first: is the server stopping, and may the page that sent it call at all.
+//!
+//! A stop waits for the requests that passed before it; what comes later on a connection that is still open is
+//! sent away. `/health` always passes, since a stopping server has to say that it is.
+
+use actix_web::HttpRequest;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::http::error::{ApiError, Kind};
+use crate::http::{Access, Settings, origin};
+
+/// Lets requests in, and knows how many are under way.
+#[derive(Clone)]
+pub struct Gate {
+    pub settings: Settings,
+    pub access: Access,
+    /// Holds the requests under way.
+    pub requests: TaskTracker,
+    /// Cancelled when no new ones are let in.
+    pub stop: CancellationToken,
+}
+
+impl Gate {
+    /// Lets a request in; it is under way until the token is dropped.
+    ///
+    /// # Errors
+    /// 403, for a page that may not call; 503, while the server is stopping.
+    pub fn admit(&self, request: &HttpRequest) -> Result<TaskTrackerToken, ApiError> {
+        origin::check(request, &self.settings, self.access)?;
+        // Counted first and looked at then: a stop that comes in between waits for this one in vain, shortly.
+        let under_way = self.requests.token();
+        if self.stop.is_cancelled() && !is_about_health(request.path()) {
+            return Err(ApiError::new(Kind::Unavailable, "the server is stopping; nothing was stored"));
+        }
+        Ok(under_way)
+    }
+}
+
+fn is_about_health(path: &str) -> bool {
+    path.starts_with("/health/") || path.starts_with("/api/v1/health/")
+}
