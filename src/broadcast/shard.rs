@@ -2,8 +2,8 @@
 //!
 //! * **State**: connections, subscriptions and the newest revision of every characteristic; owned by the task.
 //!   Sessions ask it through a bounded queue; a session that waits there delays only its own client.
-//! * **Order**: one task takes events and requests in turn. So a `subscribed` reply stands in the client's
-//!   queue before any event of that subscription, with the position and revisions it counts from.
+//! * **Order**: one task takes events and requests in turn. So `welcome` and `subscribed` stand in the client's
+//!   queue before any event they are about, with the position and revisions from which to count.
 //! * **Full**: a client's queue that has no room ends that client (4008); nobody waits for it.
 //! * **Late**: a shard that fell off the ring reads the log from its position until it is back in the ring.
 //! * **Dies**: the process stops; clients reconnect and resume.
@@ -30,7 +30,7 @@ use crate::metrics::{Kind, Metrics, Reason};
 use crate::protocol::close::CloseCode;
 use crate::protocol::event::LoggedEvent;
 use crate::protocol::frame;
-use crate::protocol::socket::{ErrorCode, Refusal, ServerMessage, Subscription};
+use crate::protocol::socket::{ErrorCode, Refusal, ServerMessage, Subscription, Welcome};
 
 /// Events taken from the bus at once, before requests get their turn.
 const BATCH: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
@@ -40,7 +40,7 @@ const RETRY: Duration = Duration::from_millis(200);
 
 /// What a session asks of its shard.
 pub(super) enum Request {
-    Join { connection: ConnectionId, outbox: Outbox },
+    Join { connection: ConnectionId, outbox: Outbox, welcome: Welcome },
     Subscribe { connection: ConnectionId, subscription: Subscription },
     Unsubscribe { connection: ConnectionId, ids: Vec<CharacteristicId> },
     Leave { connection: ConnectionId },
@@ -70,12 +70,18 @@ impl ShardHandle {
         Self { requests, processed, head, epoch: epoch.into() }
     }
 
-    /// Adds a connection: from now on it gets what goes to all.
+    /// Adds a connection and welcomes it: what goes to all after the welcome's position, it gets.
+    /// The shard says the position; what `welcome` has there does not matter.
     ///
     /// # Errors
     /// [`ShardStopped`].
-    pub async fn join(&self, connection: ConnectionId, outbox: Outbox) -> Result<(), ShardStopped> {
-        self.ask(Request::Join { connection, outbox }).await
+    pub async fn join(
+        &self,
+        connection: ConnectionId,
+        outbox: Outbox,
+        welcome: Welcome,
+    ) -> Result<(), ShardStopped> {
+        self.ask(Request::Join { connection, outbox, welcome }).await
     }
 
     /// Adds subscriptions; the shard answers the client itself.
@@ -250,14 +256,13 @@ impl Shard {
 
     fn serve(&mut self, request: Request) {
         match request {
-            Request::Join { connection, outbox } => {
+            Request::Join { connection, outbox, welcome } => {
                 self.connections.insert(connection, outbox);
+                let payload = Welcome { seq: self.position, ..welcome };
+                self.reply(connection, &ServerMessage::Welcome { payload });
             }
             Request::Subscribe { connection, subscription } => self.subscribe(connection, subscription),
-            Request::Unsubscribe { connection, ids } => {
-                self.subscriptions.remove(connection, &ids);
-                self.reply(connection, &ServerMessage::Unsubscribed { characteristic_ids: ids });
-            }
+            Request::Unsubscribe { connection, ids } => self.unsubscribe(connection, ids),
             Request::Leave { connection } => self.remove(connection),
         }
     }
@@ -277,16 +282,8 @@ impl Shard {
             Subscription::These(ids) => {
                 let most = self.settings.subscriptions_per_client;
                 if self.subscriptions.count_with(connection, &ids) > most {
-                    self.metrics
-                        .messages_refused
-                        .get_or_create(&Reason { reason: "too_many_subscriptions" })
-                        .inc();
-                    let code = ErrorCode::TooManySubscriptions;
                     let message = format!("a client may subscribe to {most} characteristics");
-                    self.reply(
-                        connection,
-                        &Refusal { code, message, request: Some("subscribe".to_owned()) }.into(),
-                    );
+                    self.refuse(connection, ErrorCode::TooManySubscriptions, message, "subscribe");
                     return;
                 }
                 let revision = |id: &CharacteristicId| self.revisions.get(id).copied().unwrap_or(0);
@@ -296,6 +293,21 @@ impl Shard {
             }
         };
         self.reply(connection, &answer);
+    }
+
+    fn unsubscribe(&mut self, connection: ConnectionId, ids: Vec<CharacteristicId>) {
+        if self.subscriptions.listens_to_all(connection) {
+            let message = "this connection listens to all; it cannot leave single characteristics";
+            self.refuse(connection, ErrorCode::InvalidField, message.to_owned(), "unsubscribe");
+            return;
+        }
+        self.subscriptions.remove(connection, &ids);
+        self.reply(connection, &ServerMessage::Unsubscribed { characteristic_ids: ids });
+    }
+
+    fn refuse(&mut self, connection: ConnectionId, code: ErrorCode, message: String, request: &str) {
+        self.metrics.messages_refused.get_or_create(&Reason { reason: code.name() }).inc();
+        self.reply(connection, &Refusal { code, message, request: Some(request.to_owned()) }.into());
     }
 
     fn reply(&mut self, connection: ConnectionId, message: &ServerMessage) {

@@ -32,7 +32,12 @@ impl Subscriptions {
         self.to_all.insert(connection);
     }
 
-    /// Takes characteristics away; one that subscribed to all keeps those.
+    /// Whether a connection listens to every characteristic.
+    pub(super) fn listens_to_all(&self, connection: ConnectionId) -> bool {
+        self.to_all.contains(&connection)
+    }
+
+    /// Takes characteristics away; who listens to all keeps those.
     pub(super) fn remove(&mut self, connection: ConnectionId, ids: &[CharacteristicId]) {
         let Some(chosen) = self.chosen.get_mut(&connection) else { return };
         for id in ids {

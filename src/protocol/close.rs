@@ -12,6 +12,8 @@ pub enum CloseCode {
     ProtocolError = 1002,
     /// A binary frame: only text is spoken here.
     BinaryFrame = 1003,
+    /// The peer vanished without a goodbye. Never written: there is nobody to read it.
+    Gone = 1006,
     /// Text that is not UTF-8.
     InvalidUtf8 = 1007,
     /// A message over the size limit.
@@ -41,6 +43,7 @@ impl CloseCode {
             Self::GoingAway => "going_away",
             Self::ProtocolError => "protocol_error",
             Self::BinaryFrame => "binary_frame",
+            Self::Gone => "gone",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::TooBig => "too_big",
             Self::NotAuthenticated => "not_authenticated",
@@ -58,6 +61,7 @@ impl CloseCode {
             Self::GoingAway => "server is stopping, reconnect",
             Self::ProtocolError => "not a WebSocket frame",
             Self::BinaryFrame => "only text frames are spoken here",
+            Self::Gone => "gone",
             Self::InvalidUtf8 => "text frames must be UTF-8",
             Self::TooBig => "message too big",
             Self::NotAuthenticated => "a valid token is required",

@@ -35,7 +35,7 @@ async fn a_client_that_just_goes_is_forgotten() {
     let app = TestApp::spawn().await;
     let bore = app.given_a_chart("Bore").await;
     drop(app.socket().await.subscribed_to([bore]).await);
-    assert_ended(&app, "normal").await;
+    assert_ended(&app, "gone").await;
     app.measure(bore, 10.0).await;
 }
 

@@ -60,6 +60,19 @@ async fn who_unsubscribes_hears_nothing_more() {
 }
 
 #[tokio::test]
+async fn who_listens_to_all_cannot_leave_a_single_one() {
+    let app = TestApp::spawn().await;
+    let bore = app.given_a_chart("Bore").await;
+    let mut socket = app.socket().await;
+    socket.send(&json!({"type": "subscribe", "all": true})).await;
+    assert_eq!(socket.next().await["type"], "subscribed");
+    let refused = refusal(&mut socket, r#"{"type":"unsubscribe","characteristic_ids":[1]}"#).await;
+    assert_eq!((&refused["code"], &refused["request"]), (&json!("invalid_field"), &json!("unsubscribe")));
+    let recorded = app.measure(bore, 10.0).await;
+    assert_eq!(socket.next().await["seq"], recorded["seq"]);
+}
+
+#[tokio::test]
 async fn thousands_of_ids_fit_into_one_message() {
     let app = TestApp::spawn().await;
     let bore = app.given_a_chart("Bore").await;

@@ -53,6 +53,7 @@ impl MessageBody for Frames {
         }
         match (this.inbox.poll_frame(context), code) {
             (Poll::Ready(Some(frame)), _) => Poll::Ready(Some(Ok(frame))),
+            (_, Some(CloseCode::Gone)) => Poll::Ready(None),
             (_, Some(code)) => {
                 this.ended = true;
                 Poll::Ready(Some(Ok(frame::close(code))))

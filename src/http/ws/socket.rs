@@ -118,7 +118,7 @@ impl Socket {
                 Err(CloseCode::Normal)
             }
             Some(Err(error)) => Err(close_code_for(&error)),
-            None => Err(CloseCode::Normal),
+            None => Err(CloseCode::Gone),
         }
     }
 
@@ -151,11 +151,11 @@ impl Socket {
         Err(code)
     }
 
-    /// Welcomes the client, and from then on it gets what goes to all.
+    /// Lets the shard welcome the client.
     async fn listen(&mut self) -> Result<(), CloseCode> {
         self.session = Session::Listening;
         let shard = &self.parts.shard;
-        let payload = Welcome {
+        let welcome = Welcome {
             connection_id: self.id.0,
             protocol: PROTOCOL_VERSION,
             epoch: shard.epoch().to_owned(),
@@ -164,8 +164,7 @@ impl Socket {
             server_time: self.parts.clock.now(),
             user: self.principal.as_ref().and_then(|principal| principal.name.clone()),
         };
-        self.say(&ServerMessage::Welcome { payload });
-        shard.join(self.id, self.outbox.clone()).await.map_err(|_| CloseCode::GoingAway)
+        shard.join(self.id, self.outbox.clone(), welcome).await.map_err(|_| CloseCode::GoingAway)
     }
 
     fn heartbeat(&self) -> ServerMessage {
@@ -204,7 +203,7 @@ fn close_code_for(error: &ProtocolError) -> CloseCode {
         ProtocolError::Io(cause) => match cause.to_string() {
             text if text.to_lowercase().contains("utf") => CloseCode::InvalidUtf8,
             text if text.to_lowercase().contains("size") => CloseCode::TooBig,
-            _ => CloseCode::Normal,
+            _ => CloseCode::Gone,
         },
         _ => CloseCode::ProtocolError,
     }
