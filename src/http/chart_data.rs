@@ -31,7 +31,7 @@ pub async fn get(
     let record = existing(&store, *id).await?;
     let (from, to) = (times.bound("from", from.as_deref())?, times.bound("to", to.as_deref())?);
     let filter = SampleFilter { characteristic_id: Some(*id), from, to };
-    let samples = store.samples(&filter, page).await?.items;
+    let samples = store.newest(&filter, page).await?;
     let fired = store.violations_of_samples(samples.iter().map(|sample| sample.id)).await?;
     let judged_by = samples.iter().filter_map(|sample| sample.judgement.map(|j| j.limits_id));
     let phases = store.phases_by_id(judged_by).await?;
