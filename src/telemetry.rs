@@ -1,5 +1,8 @@
 //! What is logged, and how: lines on standard error.
 
+use std::env;
+use std::io::{self, IsTerminal as _};
+
 use serde::Deserialize;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -38,7 +41,9 @@ impl Default for Settings {
 /// [`ParseError`], for a filter that is none.
 pub fn start(settings: &Settings) -> Result<(), ParseError> {
     let filter: Targets = settings.filter.parse()?;
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()); // no-color.org
+    let colours = !unwanted && io::stderr().is_terminal();
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(colours);
     let layer = match settings.format {
         Format::Text => lines.boxed(),
         Format::Json => lines.json().boxed(),

@@ -1,6 +1,7 @@
 //! Times, pages and people: what many requests have in common.
 
 use actix_web::dev::Payload;
+use actix_web::error::QueryPayloadError;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -99,11 +100,10 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let parsed = web::Query::<T>::from_query(request.query_string());
-        std::future::ready(
-            parsed
-                .map(|query| Self(query.into_inner()))
-                .map_err(|error| ApiError::new(Kind::InvalidQuery, error.to_string())),
-        )
+        std::future::ready(parsed.map(|query| Self(query.into_inner())).map_err(|error| match error {
+            QueryPayloadError::Deserialize(error) => ApiError::new(Kind::InvalidQuery, error.to_string()),
+            other => ApiError::new(Kind::InvalidQuery, other.to_string()),
+        }))
     }
 }
 
