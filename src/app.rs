@@ -4,7 +4,7 @@
 //! http ──► services ──► commit loop ──► store ──► relay ──► bus ──► shards ──► sockets
 //! ```
 //!
-//! * **Owns** every task: a task that ends early stops the whole process with an error, since none is
+//! * **Owns** every task: a part that ends early stops the whole process with an error, since none is
 //!   dispensable.
 //! * **Stops** along the same way: nothing new is taken, requests under way end, the commit loop commits what
 //!   waits, the relay publishes it, the shards hand it to their clients and then send them away, the store
@@ -19,7 +19,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::backplane::Relay;
 use crate::broadcast::{self, Broadcaster, History, HistoryError};
@@ -40,6 +40,9 @@ pub enum AppError {
     /// It cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Settings that cannot work together.
+    #[error(transparent)]
+    Settings(#[from] broadcast::SettingsError),
     /// The database cannot be used.
     #[error("could not open the database")]
     Store(#[from] StoreError),
@@ -92,6 +95,7 @@ impl AppBuilder {
     /// [`AppError`].
     pub async fn build(self) -> Result<App, AppError> {
         let Self { settings, clock, authorizer } = self;
+        settings.broadcast.check()?;
         let clock = clock.unwrap_or_else(Clock::system);
         let tokens = TokenAuthorizer::new(&settings.auth)?;
         let access = match () {
@@ -126,7 +130,11 @@ impl AppBuilder {
         let parts = ServerParts {
             engine: SpcEngine::new(queue.clone()),
             alerts: AlertManager::new(queue.clone()),
-            limits: ControlLimitService::new(queue.clone()),
+            limits: ControlLimitService::new(
+                queue.clone(),
+                store.clone(),
+                settings.services.baseline_samples,
+            ),
             catalog: Catalog::new(queue),
             store,
             broadcaster,
@@ -139,6 +147,7 @@ impl AppBuilder {
             tracker: TaskTracker::new(),
             requests: TaskTracker::new(),
             stop: CancellationToken::new(),
+            shard_ended: CancellationToken::new(),
             stop_shards: CancellationToken::new(),
         };
         let grace = Duration::from_millis(settings.stop.grace_ms);
@@ -205,13 +214,14 @@ impl App {
         let Self { server, parts, bus, commit_loop, relay, grace } = self;
         let (store, health, tracker) = (parts.store.clone(), parts.health.clone(), parts.tracker.clone());
         let (stop_requests, requests) = (parts.stop.clone(), parts.requests.clone());
-        let stop_shards = parts.stop_shards.clone();
+        let (stop_shards, shard_ended) = (parts.stop_shards.clone(), parts.shard_ended.clone());
         let (stop_commits, stop_relay) = (CancellationToken::new(), CancellationToken::new());
         let address = server.address();
         let (server, serving) = server.start(parts)?;
         let mut serving = tokio::spawn(serving);
-        let mut commits = tokio::spawn(commit_loop.run(stop_commits.clone()));
-        let mut relay = tokio::spawn(relay.run(stop_relay.clone()));
+        let commits = commit_loop.run(stop_commits.clone()).instrument(info_span!("commit_loop"));
+        let relay = relay.run(stop_relay.clone()).instrument(info_span!("relay"));
+        let (mut commits, mut relay) = (tokio::spawn(commits), tokio::spawn(relay));
         health.enter(Stage::Running);
         info!("listening on http://{address}");
 
@@ -224,6 +234,7 @@ impl App {
             }),
             ended = &mut commits => Some(ended_early("the commit loop", ended)),
             ended = &mut relay => Some(ended_early("the relay", ended)),
+            () = shard_ended.cancelled() => Some(AppError::EndedEarly("a shard")),
         };
 
         health.enter(Stage::Stopping);

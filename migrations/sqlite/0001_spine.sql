@@ -123,6 +123,8 @@ CREATE TABLE violations (
 );
 CREATE INDEX violations_by_characteristic ON violations (characteristic_id, id);
 CREATE INDEX violations_open ON violations (characteristic_id, id) WHERE ack_at IS NULL AND status = 'open';
+CREATE INDEX violations_unacknowledged ON violations (id) WHERE ack_at IS NULL;
+CREATE INDEX violations_by_sample_time ON violations (at);
 
 CREATE TABLE reason_codes (
     position INTEGER PRIMARY KEY,

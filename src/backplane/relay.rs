@@ -7,7 +7,7 @@
 //!   do not continue the position are read from the log instead.
 //! * **Full**: rows that found the hand-over queue full are read from the log. The bus never refuses.
 //! * **Late or failing reads**: tried again at the next wake-up; nothing is passed over.
-//! * **Dies**: the process stops; clients resume from their positions.
+//! * **Dies**: the process stops; the next one goes on from the log.
 //! * **Stops**: reads the log to its end once more, so that everything committed was published.
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! Each worker thread has a [shard](Shard) that owns its connections and their subscriptions: one map, one
 //! owner, no lock. A shard is one subscriber of the bus; it looks up who listens and offers each the same
-//! encoded frame. It never waits for a client: one whose queue is full is let go and resumes elsewhere.
+//! encoded frame. It never waits for a client: one whose queue is full is let go.
 //!
 //! Knows the bus and the wire; knows nothing of HTTP, of the store or of actix. What it needs from the log it
 //! states as [`History`].
@@ -35,6 +35,8 @@ use crate::protocol::event::LoggedEvent;
 pub struct Settings {
     /// Frames that may wait for one client before it is let go.
     pub queue_frames: usize,
+    /// Bytes of replies that may wait for one client before it is let go.
+    pub queue_reply_bytes: usize,
     /// Characteristics that one client may name.
     pub subscriptions_per_client: usize,
     /// Requests of sessions that may wait for a shard.
@@ -57,6 +59,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             queue_frames: 8_192,
+            queue_reply_bytes: 4 << 20,
             subscriptions_per_client: 20_000,
             shard_requests: 1_024,
             heartbeat_seconds: 15.0,
@@ -66,6 +69,31 @@ impl Default for Settings {
             message_bytes: 1 << 20,
             page_events: 500,
         }
+    }
+}
+
+/// Settings that cannot work together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// No time span.
+    #[error("broadcast.heartbeat_seconds must be from 0.01 to 86400")]
+    Heartbeat,
+    /// Clients would be let go before they are asked.
+    #[error("broadcast.ping_interval_ms must be at least 1 and smaller than broadcast.pong_timeout_ms")]
+    PingInterval,
+}
+
+impl Settings {
+    /// # Errors
+    /// [`SettingsError`], naming the setting.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        if !(0.01..=86_400.0).contains(&self.heartbeat_seconds) {
+            return Err(SettingsError::Heartbeat);
+        }
+        if !(1..self.pong_timeout_ms).contains(&self.ping_interval_ms) {
+            return Err(SettingsError::PingInterval);
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -41,12 +41,15 @@ struct Shared {
     close: OnceLock<CloseCode>,
     closing: CancellationToken,
     last_sent_seq: AtomicU64,
+    /// Of replies: theirs alone, unlike the frames of events, which all receivers share.
+    reply_bytes: AtomicUsize,
 }
 
 /// The offering end. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     frames: mpsc::Sender<Outgoing>,
+    most_reply_bytes: usize,
     shared: Arc<Shared>,
 }
 
@@ -57,11 +60,12 @@ pub struct Inbox {
     shared: Arc<Shared>,
 }
 
-/// A queue for one client.
-pub fn outbox(frames: usize) -> (Outbox, Inbox) {
+/// A queue for one client: so many frames, and so many bytes of replies among them (one reply more may pass).
+pub fn outbox(frames: usize, most_reply_bytes: usize) -> (Outbox, Inbox) {
     let (sender, receiver) = mpsc::channel(frames.max(1));
     let shared = Arc::new(Shared::default());
-    (Outbox { frames: sender, shared: Arc::clone(&shared) }, Inbox { frames: receiver, shared })
+    let outbox = Outbox { frames: sender, most_reply_bytes, shared: Arc::clone(&shared) };
+    (outbox, Inbox { frames: receiver, shared })
 }
 
 impl Outbox {
@@ -69,6 +73,14 @@ impl Outbox {
     pub fn offer(&self, outgoing: Outgoing) -> Offer {
         if self.shared.closing.is_cancelled() {
             return Offer::Gone;
+        }
+        let reply_bytes = if outgoing.seq.is_none() { outgoing.frame.len() } else { 0 };
+        if reply_bytes > 0 {
+            let waiting = self.shared.reply_bytes.fetch_add(reply_bytes, Ordering::Relaxed);
+            if waiting > self.most_reply_bytes {
+                self.close(CloseCode::TooSlow);
+                return Offer::Full;
+            }
         }
         match self.frames.try_send(outgoing) {
             Ok(()) => Offer::Queued,
@@ -116,8 +128,9 @@ impl Inbox {
     pub fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.frames.poll_recv(context).map(|next| {
             let Outgoing { seq, frame } = next?;
-            if let Some(seq) = seq {
-                self.shared.last_sent_seq.store(seq, Ordering::Relaxed);
+            match seq {
+                Some(seq) => self.shared.last_sent_seq.store(seq, Ordering::Relaxed),
+                None => drop(self.shared.reply_bytes.fetch_sub(frame.len(), Ordering::Relaxed)),
             }
             Some(frame)
         })
@@ -144,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_does_not_read_is_let_go_and_nobody_waits() {
-        let (outbox, inbox) = outbox(2);
+        let (outbox, inbox) = outbox(2, 100);
         assert_eq!([outbox.offer(event(1)), outbox.offer(event(2))], [Offer::Queued; 2]);
         assert_eq!(outbox.offer(event(3)), Offer::Full);
         assert_eq!(outbox.offer(event(4)), Offer::Gone);
@@ -152,9 +165,26 @@ mod tests {
         assert_eq!(inbox.close_code(), Some(CloseCode::TooSlow));
     }
 
+    #[tokio::test]
+    async fn a_client_that_asks_and_does_not_read_is_let_go_by_the_bytes_of_its_answers() {
+        let (outbox, mut inbox) = outbox(1_000, 100);
+        let reply = || Outgoing { seq: None, frame: Bytes::from(vec![0; 60]) };
+        assert_eq!([outbox.offer(reply()), outbox.offer(reply())], [Offer::Queued; 2]);
+        for _ in 0..2 {
+            assert!(std::future::poll_fn(|cx| inbox.poll_frame(cx)).await.is_some());
+        }
+        assert_eq!(
+            [outbox.offer(reply()), outbox.offer(reply())],
+            [Offer::Queued; 2],
+            "what was written is free"
+        );
+        assert_eq!(outbox.offer(reply()), Offer::Full);
+        assert_eq!(inbox.close_code(), Some(CloseCode::TooSlow));
+    }
+
     #[test]
     fn the_first_reason_to_close_stands() {
-        let (outbox, inbox) = outbox(1);
+        let (outbox, inbox) = outbox(1, 100);
         assert!(outbox.close(CloseCode::NoPong));
         assert!(!outbox.close(CloseCode::GoingAway));
         assert_eq!(inbox.close_code(), Some(CloseCode::NoPong));
@@ -162,7 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_written_last_is_known() {
-        let (outbox, mut inbox) = outbox(4);
+        let (outbox, mut inbox) = outbox(4, 100);
         let _ = outbox.offer(event(7));
         assert_eq!((outbox.last_sent_seq(), outbox.queued()), (0, 1));
         assert!(std::future::poll_fn(|cx| inbox.poll_frame(cx)).await.is_some());

@@ -6,7 +6,7 @@
 //!   queue before any event they are about, with the position and revisions from which to count.
 //! * **Full**: a client's queue that has no room ends that client (4008); nobody waits for it.
 //! * **Late**: a shard that fell off the ring reads the log from its position until it is back in the ring.
-//! * **Dies**: the process stops; clients reconnect and resume.
+//! * **Dies**: the process stops; clients connect again.
 //! * **Stops**: tells every client to go away, after what is already in its queue.
 
 use std::collections::{BTreeMap, HashMap};
@@ -191,7 +191,10 @@ impl Shard {
                 Some(request) = self.requests.recv() => self.serve(request),
                 next = self.cursor.next_batch(BATCH, &mut batch) => match next {
                     NextBatch::Events => {
-                        batch.drain(..).for_each(|(_, event)| self.deliver(&event));
+                        for (position, event) in batch.drain(..) {
+                            assert_eq!(position, event.seq, "only the relay publishes on this bus");
+                            self.deliver(&event);
+                        }
                         self.processed.store(self.position, Ordering::Release);
                     }
                     NextBatch::Lagged(lagged) => {

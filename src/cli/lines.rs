@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::domain::ids::LimitsId;
 use crate::domain::rules::Severity;
 use crate::protocol::client_side::{EventMessage, EventPayload};
 use crate::protocol::payload::{AckUpdate, ControlLimitsView, SamplePayload, ViolationView};
@@ -40,9 +41,12 @@ pub fn line(event: &EventMessage, style: Style) -> Option<String> {
         EventPayload::AckUpdate(ack) => {
             (ack.timestamp, format!("ack #{}", ack.violation_id), Some(ANSWERED), of_ack(ack))
         }
-        EventPayload::ControlLimits(limits) => {
-            (Some(limits.timestamp), format!("limits #{}", limits.limits_id), None, of_limits(limits))
-        }
+        EventPayload::ControlLimits(limits) => (
+            Some(limits.timestamp),
+            format!("limits {}", numbered(limits.limits_id)),
+            None,
+            of_limits(limits),
+        ),
         EventPayload::Other { .. } => return None,
     };
     let time = time.map_or_else(|| "-".to_owned(), clock_time);
@@ -62,6 +66,10 @@ pub fn printable(text: &str) -> String {
             || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+fn numbered(id: Option<LimitsId>) -> String {
+    id.map_or_else(|| "-".to_owned(), |id| format!("#{id}"))
 }
 
 fn of_sample(sample: &SamplePayload) -> String {

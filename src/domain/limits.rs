@@ -8,11 +8,14 @@ use crate::domain::chart::DispersionStatistic;
 /// Sigma must exceed this share of max(1, |center line|): below it, differences are rounding noise.
 const SMALLEST_RELATIVE_SIGMA: f64 = 1e-12;
 
+/// The largest value, either way, that is taken: its squares and ranges are finite, too.
+pub const LARGEST_VALUE: f64 = 1e150;
+
 /// Why control limits were refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LimitsError {
-    /// A limit is NaN or infinite.
-    #[error("control limits and sigma must be finite numbers")]
+    /// A limit is NaN, infinite, or too large to compute with.
+    #[error("control limits and sigma must be numbers between -1e150 and 1e150")]
     NotFinite,
     /// Not lcl < center line < ucl.
     #[error("control limits must satisfy lcl < center_line < ucl")]
@@ -46,7 +49,8 @@ impl ControlLimits {
     /// [`LimitsError`], for limits that are not finite, out of order or without variation.
     pub fn new(values: LimitValues) -> Result<Self, LimitsError> {
         let LimitValues { center_line, ucl, lcl, sigma, subgroup_size: _ } = values;
-        if ![center_line, ucl, lcl, sigma].iter().all(|v| v.is_finite()) {
+        // Also false for NaN.
+        if ![center_line, ucl, lcl, sigma].iter().all(|v| v.abs() <= LARGEST_VALUE) {
             return Err(LimitsError::NotFinite);
         }
         // The wrong way round is out of order; all in one place is a process that does not vary.

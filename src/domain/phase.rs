@@ -45,6 +45,26 @@ pub struct BaselineRange {
     pub sample_count: u32,
 }
 
+/// Limits that could be put in force.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProposedLimits {
+    /// Limits of the location chart.
+    pub limits: ControlLimits,
+    /// Limits of the dispersion chart, if known.
+    pub dispersion: Option<DispersionLimits>,
+    /// Where they come from.
+    pub method: LimitsMethod,
+    /// What they were estimated from; `None` for given limits.
+    pub baseline: Option<BaselineRange>,
+}
+
+impl ProposedLimits {
+    /// Whether they would judge every sample as a phase does.
+    pub fn judge_like(&self, phase: &Phase) -> bool {
+        self.limits == phase.limits && self.dispersion == phase.dispersion
+    }
+}
+
 /// Control limits with their origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phase {

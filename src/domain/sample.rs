@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::chart::Zone;
 use crate::domain::ids::{CharacteristicId, LimitsId, SampleId};
+use crate::domain::limits::LARGEST_VALUE;
 
 /// The most measurements one subgroup may have.
 pub const MAX_SUBGROUP_SIZE: u32 = 25;
@@ -27,9 +28,12 @@ pub enum SubgroupError {
         /// Its place, from 0.
         index: usize,
     },
-    /// Their mean or range is no finite number any more.
-    #[error("measurements are too large to compute with")]
-    TooLarge,
+    /// Beyond [`LARGEST_VALUE`].
+    #[error("measurement {index} is too large to compute with; the largest is 1e150")]
+    TooLarge {
+        /// Its place, from 0.
+        index: usize,
+    },
 }
 
 fn range(min: u32, max: u32) -> String {
@@ -63,6 +67,9 @@ impl Subgroup {
         if let Some(index) = measurements.iter().position(|m| !m.is_finite()) {
             return Err(SubgroupError::NotFinite { index });
         }
+        if let Some(index) = measurements.iter().position(|m| m.abs() > LARGEST_VALUE) {
+            return Err(SubgroupError::TooLarge { index });
+        }
         if n == 1 {
             return Ok(Self { n, mean: measurements[0], range: None, std_dev: None });
         }
@@ -75,9 +82,6 @@ impl Subgroup {
         let smallest = measurements.iter().copied().fold(f64::INFINITY, f64::min);
         let std_dev = (squares / (size - 1.0)).sqrt();
         let range = largest - smallest;
-        if ![mean, range, std_dev].iter().all(|v| v.is_finite()) {
-            return Err(SubgroupError::TooLarge);
-        }
         Ok(Self { n, mean, range: Some(range), std_dev: Some(std_dev) })
     }
 }
@@ -154,7 +158,9 @@ mod tests {
         assert_eq!(Subgroup::of(&[], 1, 5), Err(SubgroupError::Count { count: 0, min: 1, max: 5 }));
         assert!(matches!(Subgroup::of(&[1.0; 6], 1, 5), Err(SubgroupError::Count { .. })));
         assert_eq!(Subgroup::of(&[1.0, f64::NAN], 2, 2), Err(SubgroupError::NotFinite { index: 1 }));
-        assert_eq!(Subgroup::of(&[1e308, -1e308], 2, 2), Err(SubgroupError::TooLarge));
+        assert_eq!(Subgroup::of(&[1.0, -1e151], 2, 2), Err(SubgroupError::TooLarge { index: 1 }));
+        let largest = Subgroup::of(&[1e150, -1e150], 2, 2).expect("the largest");
+        assert!(largest.std_dev.is_some_and(f64::is_finite));
         let text = Subgroup::of(&[1.0], 5, 5).expect_err("too few").to_string();
         assert_eq!(text, "1 measurements given, 5 expected");
     }

@@ -2,14 +2,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_TYPE, ORIGIN};
-use actix_web::web::{Bytes, Data};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ORIGIN};
+use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use tokio::time::timeout;
 
 use crate::http::Settings;
 use crate::http::error::{ApiError, Kind};
@@ -44,6 +46,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
+            refuse_what_is_not_built(&request)?;
             if request.headers().contains_key(CONTENT_TYPE) {
                 let body = read(&request, payload).await?;
                 return match body.is_empty() {
@@ -62,20 +65,26 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
     }
 }
 
-async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, ApiError> {
-    if request.headers().contains_key(NOT_BUILT) {
-        return Err(ApiError::new(Kind::InvalidField, "the header Idempotency-Key is not supported yet"));
-    }
+async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, ApiError> {
+    refuse_what_is_not_built(request)?;
     if !is_json(request) {
         return Err(unsupported());
     }
-    let limit = request.app_data::<Data<Settings>>().map_or(0, |settings| settings.body_bytes);
+    let settings = request.app_data::<Data<Settings>>().expect("app_data has the settings");
+    let limit = settings.body_bytes;
     let announced =
-        request.headers().get("Content-Length").and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+        request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
-    let mut body = Vec::with_capacity(announced.unwrap_or(0));
+    let patience = Duration::from_millis(settings.body_timeout_ms);
+    timeout(patience, collect(payload, limit))
+        .await
+        .unwrap_or_else(|_| Err(ApiError::new(Kind::Timeout, "the body did not arrive in time")))
+}
+
+async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| ApiError::new(Kind::InvalidJson, "the body ended too early"))?;
         if body.len() + chunk.len() > limit {
@@ -83,7 +92,14 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, ApiE
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.into())
+    Ok(body.freeze())
+}
+
+fn refuse_what_is_not_built(request: &HttpRequest) -> Result<(), ApiError> {
+    if request.headers().contains_key(NOT_BUILT) {
+        return Err(ApiError::new(Kind::InvalidField, "the header Idempotency-Key is not supported yet"));
+    }
+    Ok(())
 }
 
 fn is_json(request: &HttpRequest) -> bool {

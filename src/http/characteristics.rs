@@ -13,7 +13,7 @@ use crate::domain::rules::RuleSet;
 use crate::http::auth::{Admin, Authorized, Read};
 use crate::http::body::Json;
 use crate::http::error::{ApiError, Kind, rules_error};
-use crate::http::input::{Query, page, page_of};
+use crate::http::input::{NoQuery, Query, page, page_of};
 use crate::protocol::payload::{ControlLimitsView, SamplePayload, ViolationSummary};
 use crate::protocol::rest::{
     CharacteristicQuery, CharacteristicView, CreateCharacteristic, RulesRequest, RulesView, Standing,
@@ -26,6 +26,7 @@ pub async fn create(
     _: Authorized<Admin>,
     catalog: Data<Catalog>,
     body: Json<CreateCharacteristic>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     let (definition, rules) = definition(body.0)?;
     let created = catalog.create(definition, rules).await??;
@@ -77,6 +78,7 @@ pub async fn one(
     _: Authorized<Read>,
     store: Data<Store>,
     id: Path<CharacteristicId>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     let record = existing(&store, *id).await?;
     Ok(HttpResponse::Ok().json(views(&store, vec![record]).await?.remove(0)))
@@ -126,6 +128,7 @@ pub async fn rules(
     _: Authorized<Read>,
     store: Data<Store>,
     id: Path<CharacteristicId>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     let record = existing(&store, *id).await?;
     Ok(HttpResponse::Ok().json(RulesView::from(&record.characteristic.rules)))
@@ -137,6 +140,7 @@ pub async fn set_rules(
     catalog: Data<Catalog>,
     id: Path<CharacteristicId>,
     body: Json<RulesRequest, true>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     let rules = body.0.rule_set().map_err(|error| rules_error("", error))?;
     catalog.set_rules(*id, rules).await??;

@@ -3,13 +3,14 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 
+use crate::clock::Clock;
 use crate::domain::characteristic::is_text;
 use crate::domain::ids::CharacteristicId;
 use crate::http::auth::{Authorized, Operate, Read};
 use crate::http::body::{Json, OptionalJson};
 use crate::http::characteristics::existing;
 use crate::http::error::{ApiError, Kind};
-use crate::http::input::{self, Query, acting_user_if_known, page, page_of};
+use crate::http::input::{self, NoQuery, Query, acting_user_if_known, page, page_of};
 use crate::protocol::payload::ControlLimitsView;
 use crate::protocol::rest::{
     BaselineSignal, BaselineView, CalculationView, PageQuery, Recalculate, RecalculationView, SetLimits,
@@ -41,6 +42,7 @@ pub async fn set(
     limits: Data<ControlLimitService>,
     id: Path<CharacteristicId>,
     body: Json<SetLimits>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     let SetLimits { center_line, ucl, lcl, sigma, reason, user } = body.0;
     let given = match (ucl, lcl, sigma) {
@@ -48,7 +50,7 @@ pub async fn set(
         (None, None, Some(sigma)) => GivenLimits::Sigma { center_line, sigma },
         _ => {
             let detail = "give center_line with ucl and lcl, or center_line with sigma";
-            return Err(ApiError::new(Kind::InvalidField, detail));
+            return Err(ApiError::field(Kind::InvalidField, "", detail));
         }
     };
     let signed = Signed { user: acting_user_if_known(&caller.0, user)?, reason: checked_reason(reason)? };
@@ -61,13 +63,15 @@ pub async fn recalculate(
     caller: Authorized<Operate>,
     limits: Data<ControlLimitService>,
     times: Data<input::Settings>,
+    clock: Data<Clock>,
     id: Path<CharacteristicId>,
     body: OptionalJson<Recalculate>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     let Recalculate { from, to, last_n, min_samples, preview, reason, user } = body.0;
     let selection = Selection {
-        from: times.bound("from", from.as_deref())?,
-        to: times.bound("to", to.as_deref())?,
+        from: times.field("from", from.as_deref())?,
+        to: times.field("to", to.as_deref())?,
         last_n: last_n.map(|n| at_least_two("last_n", n)).transpose()?,
         min_samples: at_least_two("min_samples", min_samples.unwrap_or(MIN_SAMPLES))?,
         preview,
@@ -78,14 +82,14 @@ pub async fn recalculate(
         sample_id: s.sample_id,
         rule_ids: s.rule_ids.clone(),
     };
+    let after = match &found.in_force {
+        Some(phase) => ControlLimitsView::new(phase),
+        None => ControlLimitsView::preview(*id, &found.proposed, clock.now()),
+    };
     let view = RecalculationView {
-        before: found.change.before.as_deref().map(ControlLimitsView::new),
-        after: ControlLimitsView::new(&found.change.after),
-        calculation: CalculationView {
-            method: found.change.after.method,
-            preview,
-            changed: found.change.changed,
-        },
+        before: found.before.as_deref().map(ControlLimitsView::new),
+        after,
+        calculation: CalculationView { method: found.proposed.method, preview, changed: found.changed },
         baseline: BaselineView {
             first_sample_id: found.baseline.first_sample_id,
             last_sample_id: found.baseline.last_sample_id,

@@ -22,6 +22,7 @@ pub enum Kind {
     InvalidJson,
     InvalidField,
     InvalidQuery,
+    Timeout,
     TooLarge,
     UnsupportedMediaType,
     NotFound,
@@ -53,6 +54,7 @@ impl Kind {
             Self::InvalidJson => ("invalid_json", "The body is not JSON", S::BAD_REQUEST),
             Self::InvalidField => ("invalid_field", "The body does not validate", S::UNPROCESSABLE_ENTITY),
             Self::InvalidQuery => ("invalid_query", "The query does not validate", S::UNPROCESSABLE_ENTITY),
+            Self::Timeout => ("timeout", "The request took too long", S::REQUEST_TIMEOUT),
             Self::TooLarge => ("too_large", "The body is too large", S::PAYLOAD_TOO_LARGE),
             Self::UnsupportedMediaType => {
                 ("unsupported_media_type", "The media type is not supported", S::UNSUPPORTED_MEDIA_TYPE)
@@ -217,13 +219,13 @@ impl From<AcknowledgeError> for ApiError {
 impl From<LimitsRefusal> for ApiError {
     fn from(error: LimitsRefusal) -> Self {
         use crate::domain::limits::LimitsError;
-        let kind = match &error {
-            LimitsRefusal::Unknown(_) => Kind::UnknownCharacteristic,
-            LimitsRefusal::Limits(LimitsError::NoVariation) => Kind::NoVariation,
-            LimitsRefusal::Limits(_) => Kind::InvalidLimits,
-            LimitsRefusal::TooFew { .. } => Kind::TooFewSamples,
-        };
-        Self::new(kind, error.to_string())
+        let detail = error.to_string();
+        match &error {
+            LimitsRefusal::Unknown(_) => Self::new(Kind::UnknownCharacteristic, detail),
+            LimitsRefusal::Limits(LimitsError::NoVariation) => Self::new(Kind::NoVariation, detail),
+            LimitsRefusal::Limits(_) => Self::field(Kind::InvalidLimits, "", detail),
+            LimitsRefusal::NoSpread | LimitsRefusal::TooFew { .. } => Self::new(Kind::TooFewSamples, detail),
+        }
     }
 }
 

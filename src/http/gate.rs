@@ -1,7 +1,7 @@
 //! What every request passes first: is the server stopping, and may the page that sent it call at all.
 //!
 //! A stop waits for the requests that passed before it; what comes later on a connection that is still open is
-//! sent away. `/health` always passes, since a stopping server has to say that it is.
+//! sent away. `/health` always passes: it is asked by whatever looks after the process, and says nothing else.
 
 use actix_web::HttpRequest;
 use tokio_util::sync::CancellationToken;
@@ -28,10 +28,13 @@ impl Gate {
     /// # Errors
     /// 403, for a page that may not call; 503, while the server is stopping.
     pub fn admit(&self, request: &HttpRequest) -> Result<TaskTrackerToken, ApiError> {
-        origin::check(request, &self.settings, self.access)?;
         // Counted first and looked at then: a stop that comes in between waits for this one in vain, shortly.
         let under_way = self.requests.token();
-        if self.stop.is_cancelled() && !is_about_health(request.path()) {
+        if is_about_health(request.path()) {
+            return Ok(under_way);
+        }
+        origin::check(request, &self.settings, self.access)?;
+        if self.stop.is_cancelled() {
             return Err(ApiError::new(Kind::Unavailable, "the server is stopping; nothing was stored"));
         }
         Ok(under_way)

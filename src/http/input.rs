@@ -3,7 +3,7 @@
 use actix_web::dev::Payload;
 use actix_web::error::QueryPayloadError;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -51,18 +51,36 @@ impl Settings {
     /// # Errors
     /// 422, for a time that cannot be read.
     pub fn bound(&self, name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, ApiError> {
-        let time = text.map(|text| self.time(text)).transpose();
+        let read = |text: &str| {
+            // In a query, the plus of an offset arrives as a blank.
+            let with_plus = text.trim().rsplit_once(' ').map(|(time, offset)| format!("{time}+{offset}"));
+            self.time(text).or_else(|error| with_plus.and_then(|text| self.time(&text).ok()).ok_or(error))
+        };
+        let time = text.map(read).transpose();
         time.map_err(|detail| ApiError::new(Kind::InvalidQuery, format!("{name}: {detail}")))
+    }
+
+    /// A bound of a time range in a body.
+    ///
+    /// # Errors
+    /// 422, for a time that cannot be read.
+    pub fn field(&self, name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, ApiError> {
+        let time = text.map(|text| self.time(text)).transpose();
+        time.map_err(|detail| ApiError::field(Kind::InvalidField, format!("/{name}"), detail))
     }
 
     fn time(&self, text: &str) -> Result<DateTime<Utc>, String> {
         let text = text.trim();
-        // In a query, the plus of an offset arrives as a blank.
-        let with_plus = || text.rsplit_once(' ').map(|(time, offset)| format!("{time}+{offset}"));
-        let read = DateTime::parse_from_rfc3339;
-        if let Some(time) = read(text).ok().or_else(|| read(&with_plus()?).ok()) {
-            return Ok(time.to_utc());
-        }
+        let time = match DateTime::parse_from_rfc3339(text) {
+            Ok(time) => time.to_utc(),
+            Err(_) => self.naive_time(text)?,
+        };
+        // In another zone, a time at the edge may fall into a year that RFC 3339 cannot write.
+        let is_writable = (0..=9999).contains(&time.year());
+        is_writable.then_some(time).ok_or_else(|| format!("{text:?} is out of the years 0000 to 9999 in UTC"))
+    }
+
+    fn naive_time(&self, text: &str) -> Result<DateTime<Utc>, String> {
         let Ok(naive) = text.replacen(' ', "T", 1).parse::<NaiveDateTime>() else {
             return Err(format!("{text:?} is no RFC 3339 time such as 2026-01-31T12:00:00Z"));
         };
@@ -104,6 +122,20 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
             QueryPayloadError::Deserialize(error) => ApiError::new(Kind::InvalidQuery, error.to_string()),
             other => ApiError::new(Kind::InvalidQuery, other.to_string()),
         }))
+    }
+}
+
+/// The query string of a path that takes none: names are refused here, too, rather than passed over.
+pub struct NoQuery;
+
+impl FromRequest for NoQuery {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let is_empty = request.query_string().is_empty();
+        let refuse = || ApiError::new(Kind::InvalidQuery, "this path takes no query");
+        std::future::ready(is_empty.then_some(Self).ok_or_else(refuse))
     }
 }
 
@@ -152,7 +184,10 @@ mod tests {
     fn a_time_needs_a_zone_unless_one_is_set() {
         let strict = Settings::default();
         assert_eq!(strict.time("2026-01-31T12:00:00+02:00"), Ok(at("2026-01-31T10:00:00Z")));
-        assert_eq!(strict.time("2026-01-31T12:00:00 02:00"), Ok(at("2026-01-31T10:00:00Z")));
+        let in_a_query = strict.bound("from", Some("2026-01-31T12:00:00 02:00"));
+        assert_eq!(in_a_query, Ok(Some(at("2026-01-31T10:00:00Z"))));
+        assert!(strict.time("2026-01-31T12:00:00 02:00").is_err());
+        assert!(strict.time("0000-01-01T00:00:00+23:00").is_err());
         assert!(strict.time("2026-01-31T12:00:00").is_err());
         let berlin = Settings { naive_timestamps: Some(Tz::Europe__Berlin), ..strict };
         assert_eq!(berlin.time("2026-01-31T12:00:00"), Ok(at("2026-01-31T11:00:00Z")));

@@ -4,8 +4,9 @@
 //! for the parts it uses. Who may call is a port, [`auth::Authorizer`].
 //!
 //! * **Full**: bodies, messages and queues are bounded; what does not fit is refused with a status.
-//! * **Late**: a slow request is cut by the server's timeouts; a slow WebSocket client is let go.
-//! * **Stops**: first no new connections, then WebSocket clients are sent away, then requests under way end.
+//! * **Late**: a request whose head or body takes too long is cut; a slow WebSocket client is let go.
+//! * **Stops**: first no new connections and requests, then those under way end, then WebSocket clients are sent
+//!   away.
 
 pub mod auth;
 mod body;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub body_bytes: usize,
     /// How long a client may take to send a request's head.
     pub request_timeout_ms: u64,
+    /// How long it may take to send the body.
+    pub body_timeout_ms: u64,
     /// How long a connection without requests is kept.
     pub keep_alive_ms: u64,
     /// How long a peer may leave sent data unacknowledged, or its window closed, before it is cut off.
@@ -65,6 +68,7 @@ impl Default for Settings {
             allowed_origins: Vec::new(),
             body_bytes: 8 << 20,
             request_timeout_ms: 10_000,
+            body_timeout_ms: 30_000,
             keep_alive_ms: 75_000,
             peer_timeout_ms: 30_000,
             disconnect_timeout_ms: 1_000,

@@ -40,6 +40,16 @@ pub fn check(request: &HttpRequest, settings: &Settings, access: Access) -> Resu
     }
 }
 
+/// Whether a browser could send this as a page's origin.
+pub fn is_origin(text: &str) -> bool {
+    let is_plain = |authority: &str| {
+        !authority.is_empty() && !authority.contains(['/', '*', '?', '#', '@', ' ']) && authority.is_ascii()
+    };
+    text.split_once("://").is_some_and(|(scheme, authority)| {
+        scheme.chars().all(|c| c.is_ascii_lowercase()) && !scheme.is_empty() && is_plain(authority)
+    })
+}
+
 fn refuse(detail: &str) -> ApiError {
     ApiError::new(Kind::OriginNotAllowed, detail)
 }
@@ -70,6 +80,15 @@ mod tests {
             request = request.insert_header((ORIGIN, origin));
         }
         check(&request.to_http_request(), &settings, access).is_ok()
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_and_a_host() {
+        assert!(
+            ["https://spc.example", "http://10.0.0.7:8080", "http://[::1]:3000"].iter().all(|o| is_origin(o))
+        );
+        let wrong = ["*", "https://spc.example/", "spc.example", "https://*.example", "https://", "null"];
+        assert!(!wrong.iter().any(|o| is_origin(o)));
     }
 
     #[test]

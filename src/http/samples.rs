@@ -9,7 +9,7 @@ use crate::domain::ids::SampleId;
 use crate::http::auth::{Authorized, Ingest, Read};
 use crate::http::body::{self, Json};
 use crate::http::error::{ApiError, Kind};
-use crate::http::input::{self, Query, page, page_of};
+use crate::http::input::{self, NoQuery, Query, page, page_of};
 use crate::protocol::payload::ViolationSummary;
 use crate::protocol::rest::{
     BatchItem, BatchRequest, BatchView, LimitsState, RecordedView, SampleQuery, SampleRequest, SampleView,
@@ -28,6 +28,7 @@ pub async fn record(
     times: Data<input::Settings>,
     clock: Data<Clock>,
     body: Json<SampleRequest>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     let recorded = engine.submit(new_sample(body.0, &times, &clock)?).await??;
     Ok(HttpResponse::Created().json(view(&recorded)))
@@ -40,6 +41,7 @@ pub async fn record_batch(
     times: Data<input::Settings>,
     clock: Data<Clock>,
     body: Json<BatchRequest>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     let samples = body.0.samples;
     if samples.len() > MAX_BATCH {
@@ -149,6 +151,7 @@ pub async fn one(
     _: Authorized<Read>,
     store: Data<Store>,
     id: Path<SampleId>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     let unknown = || ApiError::new(Kind::UnknownSample, format!("sample {id} does not exist"));
     let sample = store.sample(*id).await?.ok_or_else(unknown)?;

@@ -36,6 +36,11 @@ pub enum BindError {
     /// Not `host:port`.
     #[error("{0:?} is no address to listen on: say HOST:PORT")]
     Address(String),
+    /// Not `scheme://host`.
+    #[error(
+        "http.allowed_origins: {0:?} is no origin; say for example https://spc.example, without a slash at the end"
+    )]
+    Origin(String),
     /// Reachable by others, and open to everybody.
     #[error("{0} is not a loopback address and no tokens are set: set auth.tokens, or say --allow-anonymous")]
     Open(SocketAddr),
@@ -70,6 +75,8 @@ pub struct ServerParts {
     pub requests: TaskTracker,
     /// Cancelled when no new requests are taken.
     pub stop: CancellationToken,
+    /// Cancelled by a shard that ends although nobody stopped it.
+    pub shard_ended: CancellationToken,
     /// Cancelled when shards shall end, whatever is left.
     pub stop_shards: CancellationToken,
 }
@@ -87,6 +94,9 @@ impl Server {
     /// # Errors
     /// [`BindError`].
     pub fn bind(settings: Settings, access: Access) -> Result<Self, BindError> {
+        if let Some(origin) = settings.allowed_origins.iter().find(|origin| !origin::is_origin(origin)) {
+            return Err(BindError::Origin(origin.clone()));
+        }
         let no_address = || BindError::Address(settings.listen.clone());
         let mut addresses = settings.listen.to_socket_addrs().map_err(|_| no_address())?;
         let address = addresses.next().ok_or_else(no_address)?;
@@ -128,7 +138,14 @@ impl Server {
             // Called once on every worker thread: its shard runs there, too.
             let name = format!("shard-{}", shards.fetch_add(1, Ordering::Relaxed));
             let (shard, handle) = parts.broadcaster.shard(name);
-            parts.tracker.spawn(shard.run(parts.stop_shards.clone()));
+            let (stop, guard) = (parts.stop.clone(), parts.shard_ended.clone().drop_guard());
+            let serving = shard.run(parts.stop_shards.clone());
+            parts.tracker.spawn(async move {
+                serving.await;
+                if stop.is_cancelled() {
+                    guard.disarm(); // as it should; otherwise, and when it panics, everybody hears of it
+                }
+            });
             let sockets = SocketParts {
                 broadcaster: parts.broadcaster.clone(),
                 shard: handle,

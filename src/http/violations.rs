@@ -8,7 +8,7 @@ use crate::domain::ids::ViolationId;
 use crate::http::auth::{Admin, Authorized, Operate, Principal, Read};
 use crate::http::body::Json;
 use crate::http::error::{ApiError, Kind};
-use crate::http::input::{self, Query, acting_user, page, page_of};
+use crate::http::input::{self, NoQuery, Query, acting_user, page, page_of};
 use crate::protocol::payload::ViolationView;
 use crate::protocol::rest::{
     Acknowledge, AcknowledgedItem, BatchAcknowledge, BatchAcknowledgeView, ReasonCodes, StatsQuery,
@@ -52,6 +52,7 @@ pub async fn one(
     _: Authorized<Read>,
     store: Data<Store>,
     id: Path<ViolationId>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     let unknown = || ApiError::new(Kind::UnknownViolation, format!("violation {id} does not exist"));
     let record = store.violation(*id).await?.ok_or_else(unknown)?;
@@ -87,6 +88,7 @@ pub async fn acknowledge(
     alerts: Data<AlertManager>,
     id: Path<ViolationId>,
     body: Json<Acknowledge>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     let Acknowledge { reason, comment, user } = body.0;
     let answer = answer(&caller.0, user, reason, comment)?;
@@ -100,6 +102,7 @@ pub async fn acknowledge_many(
     caller: Authorized<Operate>,
     alerts: Data<AlertManager>,
     body: Json<BatchAcknowledge>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     let BatchAcknowledge { violation_ids, characteristic_id, up_to_seq, reason, comment, user } = body.0;
     let chosen = match (violation_ids, characteristic_id, up_to_seq) {
@@ -113,7 +116,7 @@ pub async fn acknowledge_many(
         }
         _ => {
             let detail = "give violation_ids, or characteristic_id with up_to_seq";
-            return Err(ApiError::new(Kind::InvalidField, detail));
+            return Err(ApiError::field(Kind::InvalidField, "", detail));
         }
     };
     let answer = answer(&caller.0, user, reason, comment)?;
@@ -149,7 +152,11 @@ fn answer(
 }
 
 /// `GET /violations/reason-codes`.
-pub async fn reason_codes(_: Authorized<Read>, store: Data<Store>) -> Result<HttpResponse, ApiError> {
+pub async fn reason_codes(
+    _: Authorized<Read>,
+    store: Data<Store>,
+    _: NoQuery,
+) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(ReasonCodes { reason_codes: store.reason_codes().await? }))
 }
 
@@ -158,6 +165,7 @@ pub async fn replace_reason_codes(
     _: Authorized<Admin>,
     catalog: Data<Catalog>,
     body: Json<ReasonCodes>,
+    _: NoQuery,
 ) -> Result<HttpResponse, ApiError> {
     catalog.replace_reason_codes(body.0.reason_codes.clone()).await??;
     Ok(HttpResponse::Ok().json(body.0))

@@ -22,12 +22,10 @@ pub enum CloseCode {
     NotAuthenticated = 4001,
     /// The token may not listen.
     Forbidden = 4003,
-    /// The client reads too slowly: reconnect and resume.
+    /// The client reads too slowly.
     TooSlow = 4008,
     /// Pings stayed unanswered.
     NoPong = 4009,
-    /// No room for another connection.
-    TooManyConnections = 4029,
 }
 
 impl CloseCode {
@@ -50,7 +48,6 @@ impl CloseCode {
             Self::Forbidden => "forbidden",
             Self::TooSlow => "too_slow",
             Self::NoPong => "no_pong",
-            Self::TooManyConnections => "too_many_connections",
         }
     }
 
@@ -66,9 +63,8 @@ impl CloseCode {
             Self::TooBig => "message too big",
             Self::NotAuthenticated => "a valid token is required",
             Self::Forbidden => "this token may not listen",
-            Self::TooSlow => "too slow: reconnect and resume",
+            Self::TooSlow => "too slow: connect again",
             Self::NoPong => "no pong",
-            Self::TooManyConnections => "too many connections",
         }
     }
 }

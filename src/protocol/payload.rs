@@ -10,7 +10,7 @@ use crate::domain::characteristic::Characteristic;
 use crate::domain::chart::{Chart, DispersionStatistic, Side, Zone};
 use crate::domain::ids::{CharacteristicId, LimitsId, SampleId, ViolationId};
 use crate::domain::limits::DispersionLimits;
-use crate::domain::phase::{LimitsMethod, Phase};
+use crate::domain::phase::{LimitsMethod, Phase, ProposedLimits};
 use crate::domain::rules::Severity;
 use crate::domain::sample::Sample;
 use crate::domain::violation::{Violation, ViolationStatus};
@@ -238,11 +238,12 @@ impl From<DispersionLimits> for DispersionView {
     }
 }
 
-/// `control_limits`: new limits are in force. `sigma` is that of single observations.
+/// `control_limits`: new limits are in force. `sigma` is that of single observations; `limits_id` is null of a
+/// preview, which are in force nowhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ControlLimitsView {
     pub characteristic_id: CharacteristicId,
-    pub limits_id: LimitsId,
+    pub limits_id: Option<LimitsId>,
     pub center_line: f64,
     pub ucl: f64,
     pub lcl: f64,
@@ -260,20 +261,37 @@ pub struct ControlLimitsView {
 impl ControlLimitsView {
     /// The limits of a phase.
     pub fn new(phase: &Phase) -> Self {
+        let Phase { limits, dispersion, method, baseline, .. } = *phase;
+        let proposed = ProposedLimits { limits, dispersion, method, baseline };
         Self {
-            characteristic_id: phase.characteristic_id,
-            limits_id: phase.id,
-            center_line: phase.limits.center_line(),
-            ucl: phase.limits.ucl(),
-            lcl: phase.limits.lcl(),
-            sigma: phase.limits.sigma(),
-            dispersion: phase.dispersion.map(DispersionView::from),
-            method: phase.method,
-            sample_count: phase.baseline.map(|b| b.sample_count),
-            first_sample_id: phase.baseline.map(|b| b.first_sample_id),
-            timestamp: phase.timestamp,
+            limits_id: Some(phase.id),
             reason: phase.reason.clone(),
             user: phase.user.clone(),
+            ..Self::preview(phase.characteristic_id, &proposed, phase.timestamp)
+        }
+    }
+
+    /// Limits that are in force nowhere.
+    pub fn preview(
+        characteristic_id: CharacteristicId,
+        proposed: &ProposedLimits,
+        timestamp: DateTime<Utc>,
+    ) -> Self {
+        let ProposedLimits { limits, dispersion, method, baseline } = proposed;
+        Self {
+            characteristic_id,
+            limits_id: None,
+            center_line: limits.center_line(),
+            ucl: limits.ucl(),
+            lcl: limits.lcl(),
+            sigma: limits.sigma(),
+            dispersion: dispersion.map(DispersionView::from),
+            method: *method,
+            sample_count: baseline.map(|b| b.sample_count),
+            first_sample_id: baseline.map(|b| b.first_sample_id),
+            timestamp,
+            reason: None,
+            user: None,
         }
     }
 }

@@ -62,6 +62,9 @@ pub enum Subscription {
     All,
 }
 
+/// The most bytes that a ping gets back.
+const MAX_ECHO_BYTES: usize = 1_024;
+
 /// An application ping.
 #[derive(Debug, Clone, Default)]
 pub struct Ping {
@@ -111,8 +114,9 @@ impl ClientMessage {
                 .and_then(UnsubscribeFields::ids)
                 .map(Self::Unsubscribe),
             "ping" => serde_json::from_str(text)
-                .map(|ping: PingFields| Self::Ping(Ping { t: ping.t }))
-                .map_err(|e| in_words_of_json(&e)),
+                .map_err(|e| in_words_of_json(&e))
+                .and_then(PingFields::ping)
+                .map(Self::Ping),
             "auth" => serde_json::from_str(text)
                 .map(|auth: AuthFields| Self::Auth(auth.token))
                 .map_err(|_| "auth needs a `token`".to_owned()), // the text may hold the token: do not quote it
@@ -215,6 +219,13 @@ struct PingFields {
     #[serde(rename = "type", alias = "action")]
     _kind: IgnoredAny,
     t: Option<Box<RawValue>>,
+}
+
+impl PingFields {
+    fn ping(self) -> Result<Ping, String> {
+        let fits = self.t.as_ref().is_none_or(|t| t.get().len() <= MAX_ECHO_BYTES);
+        fits.then_some(Ping { t: self.t }).ok_or_else(|| "`t` may have at most 1024 bytes".to_owned())
+    }
 }
 
 #[derive(Deserialize)]

@@ -6,7 +6,6 @@ use crate::domain::characteristic::Characteristic;
 use crate::domain::chart::Chart;
 use crate::domain::event::Event;
 use crate::domain::ids::{CharacteristicId, ViolationId};
-use crate::domain::rules::Severity;
 use crate::domain::sample::Sample;
 use crate::domain::violation::{Acknowledgement, Violation, ViolationStatus};
 use crate::services::queue::{Command, CommitError, CommitQueue};
@@ -139,7 +138,7 @@ fn violation_of(signal: &Signal, sample: &Sample, state: &WarmState, work: &mut 
         chart: signal.chart,
         rule_id: signal.rule.id(),
         rule_name: signal.rule.name().to_owned(),
-        severity: if setting.enabled { setting.severity } else { Severity::Critical },
+        severity: setting.severity,
         message: signal.message(state.characteristic.definition.chart),
         side: signal.side,
         value,
@@ -177,6 +176,14 @@ struct AcknowledgeMany {
 
 impl Command for AcknowledgeMany {
     type Answer = Vec<(ViolationId, Result<(), AcknowledgeError>)>;
+
+    fn bytes(&self) -> usize {
+        let most = match &self.chosen {
+            Chosen::These(ids) => ids.len(),
+            Chosen::OpenOf { limit, .. } => *limit as usize,
+        };
+        400 * most // about one log row each
+    }
 
     async fn apply(&self, work: &mut Work<'_>) -> Result<Self::Answer, StoreError> {
         let ids = match &self.chosen {

@@ -10,7 +10,6 @@
 //! * **Stops**: no new commands; those that wait are committed, then the loop ends.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -84,15 +83,13 @@ impl CommitLoop {
                 }
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Uncertain(_))) => {
                     error!(error = %error_chain(&error), "the database does not take writes");
-                    let is_known = matches!(error, StoreError::Unavailable(_));
-                    let outcome = if is_known { CommitError::Unavailable } else { CommitError::Uncertain };
-                    self.fail(batch, &outcome);
+                    self.fail(batch, &error.into());
                     // Those left of a divided batch would only wait for the same trouble, one by one.
                     self.fail(batches.drain(..).flatten(), &CommitError::Unavailable);
                 }
                 Err(error) if batch.len() == 1 => {
                     warn!(error = %error_chain(&error), "a command was refused by the database");
-                    self.fail(batch, &CommitError::Failed(Arc::new(error)));
+                    self.fail(batch, &error.into());
                 }
                 // Somewhere in it is a culprit.
                 Err(_) => batches.extend(batch.into_iter().map(|job| vec![job])),
@@ -109,7 +106,7 @@ impl CommitLoop {
 
     async fn try_commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         let transaction = self.store.begin().await?;
-        let mut work = Work::new(transaction, self.clock.now(), &self.settings, &mut self.warm);
+        let mut work = Work::new(transaction, self.clock.now(), &mut self.warm);
         for job in batch {
             job.apply(&mut work).await?;
         }

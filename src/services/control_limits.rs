@@ -5,14 +5,13 @@ use std::sync::Arc;
 use crate::domain::characteristic::Characteristic;
 use crate::domain::event::Event;
 use crate::domain::ids::CharacteristicId;
-use crate::domain::limits::{ControlLimits, DispersionLimits, LimitValues, LimitsError};
-use crate::domain::phase::{BaselineRange, LimitsMethod, Phase};
+use crate::domain::limits::{ControlLimits, LimitValues, LimitsError};
+use crate::domain::phase::{LimitsMethod, Phase, ProposedLimits};
 use crate::services::queue::{Command, CommitError, CommitQueue};
-use crate::services::recalculation::{Recalculate, Recalculated, Selection};
 use crate::services::warm::WarmState;
 use crate::services::work::Work;
 use crate::spc;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// Limits that somebody gives, in the characteristic's own unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,6 +52,11 @@ pub enum LimitsRefusal {
     /// They cannot be limits.
     #[error(transparent)]
     Limits(#[from] LimitsError),
+    /// No two values that sigma could be estimated from.
+    #[error(
+        "no sample shows a spread: there is no subgroup of two or more, or no two neighbouring individuals"
+    )]
+    NoSpread,
     /// Too few samples to calculate from.
     #[error("{found} samples to calculate from, at least {wanted} are needed")]
     TooFew {
@@ -68,7 +72,7 @@ pub enum LimitsRefusal {
 pub struct LimitsChange {
     /// What was in force before.
     pub before: Option<Arc<Phase>>,
-    /// What is in force now (of a preview: what would be).
+    /// What is in force now.
     pub after: Arc<Phase>,
     /// Whether they differ; limits that do not change start no phase.
     pub changed: bool,
@@ -77,13 +81,16 @@ pub struct LimitsChange {
 /// Sets and calculates control limits. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ControlLimitService {
-    queue: CommitQueue,
+    pub(super) queue: CommitQueue,
+    /// Baselines are read from here, outside the queue: nobody waits while a long history is read.
+    pub(super) store: Store,
+    pub(super) baseline_samples: u32,
 }
 
 impl ControlLimitService {
-    /// A service that commits through `queue`.
-    pub fn new(queue: CommitQueue) -> Self {
-        Self { queue }
+    /// A service that commits through `queue` and reads at most `baseline_samples` from `store`.
+    pub fn new(queue: CommitQueue, store: Store, baseline_samples: u32) -> Self {
+        Self { queue, store, baseline_samples }
     }
 
     /// Puts given limits in force.
@@ -98,32 +105,10 @@ impl ControlLimitService {
     ) -> Result<Result<LimitsChange, LimitsRefusal>, CommitError> {
         self.queue.run(SetLimits { id, given, signed }).await
     }
-
-    /// Calculates limits from stored samples and, unless it is a preview, puts them in force.
-    ///
-    /// # Errors
-    /// [`CommitError`], if nothing could be stored; the inner [`LimitsRefusal`], if there are too few samples
-    /// or they do not vary.
-    pub async fn recalculate(
-        &self,
-        id: CharacteristicId,
-        selection: Selection,
-        signed: Signed,
-    ) -> Result<Result<Recalculated, LimitsRefusal>, CommitError> {
-        self.queue.run(Recalculate { id, selection, signed }).await
-    }
-}
-
-/// Limits of both charts and where they come from.
-pub(super) struct NewLimits {
-    pub(super) limits: ControlLimits,
-    pub(super) dispersion: Option<DispersionLimits>,
-    pub(super) method: LimitsMethod,
-    pub(super) baseline: Option<BaselineRange>,
 }
 
 impl GivenLimits {
-    fn for_characteristic(self, characteristic: &Characteristic) -> Result<NewLimits, LimitsError> {
+    fn for_characteristic(self, characteristic: &Characteristic) -> Result<ProposedLimits, LimitsError> {
         let subgroup_size = characteristic.definition.subgroup_size;
         let (limits, dispersion) = match self {
             Self::Limits { center_line, ucl, lcl } => {
@@ -135,7 +120,15 @@ impl GivenLimits {
                 spc::dispersion_limits(characteristic.definition.chart, sigma, subgroup_size),
             ),
         };
-        Ok(NewLimits { limits, dispersion, method: LimitsMethod::Given, baseline: None })
+        Ok(ProposedLimits { limits, dispersion, method: LimitsMethod::Given, baseline: None })
+    }
+
+    /// Whether a phase already has these lines. What it knows besides, sigma and the dispersion chart's limits, is
+    /// not taken from it by somebody who repeats the lines.
+    fn are_those_of(self, phase: &Phase) -> bool {
+        let limits = &phase.limits;
+        let in_force = (limits.center_line(), limits.ucl(), limits.lcl());
+        matches!(self, Self::Limits { center_line, ucl, lcl } if in_force == (center_line, ucl, lcl))
     }
 }
 
@@ -152,8 +145,12 @@ impl Command for SetLimits {
         let Some(state) = work.take(self.id).await? else {
             return Ok(Err(LimitsRefusal::Unknown(self.id)));
         };
+        if let Some(phase) = state.phase.clone().filter(|phase| self.given.are_those_of(phase)) {
+            work.put(state);
+            return Ok(Ok(LimitsChange { before: Some(Arc::clone(&phase)), after: phase, changed: false }));
+        }
         match self.given.for_characteristic(&state.characteristic) {
-            Ok(new) => put_in_force(new, state, &self.signed, work).await.map(Ok),
+            Ok(proposed) => put_in_force(&proposed, state, &self.signed, work).await.map(Ok),
             Err(error) => {
                 work.put(state);
                 Ok(Err(error.into()))
@@ -164,16 +161,16 @@ impl Command for SetLimits {
 
 /// Starts a phase with these limits, unless they judge as the present ones do.
 pub(super) async fn put_in_force(
-    new: NewLimits,
+    proposed: &ProposedLimits,
     mut state: WarmState,
     signed: &Signed,
     work: &mut Work<'_>,
 ) -> Result<LimitsChange, StoreError> {
     let before = state.phase.clone();
-    let change = match before.as_ref().filter(|phase| new.judges_like(phase)) {
+    let change = match before.as_ref().filter(|phase| proposed.judge_like(phase)) {
         Some(same) => LimitsChange { after: Arc::clone(same), before, changed: false },
         None => {
-            let after = Arc::new(new.phase(&state, signed, work));
+            let after = Arc::new(phase(proposed, &state, signed, work));
             work.transaction.insert_phase(&after).await?;
             work.append(&mut state, &Event::ControlLimitsUpdated(Arc::clone(&after)))?;
             state.start_phase(Arc::clone(&after));
@@ -184,22 +181,17 @@ pub(super) async fn put_in_force(
     Ok(change)
 }
 
-impl NewLimits {
-    pub(super) fn judges_like(&self, phase: &Phase) -> bool {
-        self.limits == phase.limits && self.dispersion == phase.dispersion
-    }
-
-    pub(super) fn phase(self, state: &WarmState, signed: &Signed, work: &mut Work<'_>) -> Phase {
-        Phase {
-            id: work.transaction.next_limits_id(),
-            characteristic_id: state.characteristic.id,
-            limits: self.limits,
-            dispersion: self.dispersion,
-            method: self.method,
-            baseline: self.baseline,
-            timestamp: work.now,
-            reason: signed.reason.clone(),
-            user: signed.user.clone(),
-        }
+fn phase(proposed: &ProposedLimits, state: &WarmState, signed: &Signed, work: &mut Work<'_>) -> Phase {
+    let ProposedLimits { limits, dispersion, method, baseline } = *proposed;
+    Phase {
+        id: work.transaction.next_limits_id(),
+        characteristic_id: state.characteristic.id,
+        limits,
+        dispersion,
+        method,
+        baseline,
+        timestamp: work.now,
+        reason: signed.reason.clone(),
+        user: signed.user.clone(),
     }
 }

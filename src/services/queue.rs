@@ -33,6 +33,16 @@ pub enum CommitError {
     Failed(#[source] Arc<StoreError>),
 }
 
+impl From<StoreError> for CommitError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::Unavailable,
+            StoreError::Uncertain(_) => Self::Uncertain,
+            other => Self::Failed(Arc::new(other)),
+        }
+    }
+}
+
 /// Something to be done in a transaction, together with others.
 pub(super) trait Command: Send + Sync + 'static {
     /// What the caller is told once it is committed; refusals are answers, too.

@@ -1,15 +1,19 @@
 //! Calculates control limits from stored samples: the baseline.
+//!
+//! Reading and calculating happen outside the commit loop, on what is committed; only the result goes through it.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::characteristic::Characteristic;
 use crate::domain::chart::ChartKind;
-use crate::domain::ids::{CharacteristicId, SampleId};
-use crate::domain::phase::{BaselineRange, LimitsMethod};
-use crate::services::control_limits::{LimitsChange, LimitsRefusal, NewLimits, Signed, put_in_force};
-use crate::services::queue::Command;
-use crate::services::warm::WarmState;
+use crate::domain::ids::{CharacteristicId, LimitsId, SampleId};
+use crate::domain::phase::{BaselineRange, LimitsMethod, Phase, ProposedLimits};
+use crate::services::control_limits::{
+    ControlLimitService, LimitsChange, LimitsRefusal, Signed, put_in_force,
+};
+use crate::services::queue::{Command, CommitError};
 use crate::services::work::Work;
 use crate::spc::{self, Baseline, BaselinePoint, EstimateError, Judging, PhaseLimits, PhaseState, Point};
 use crate::store::{RecentFilter, RecentSample, StoreError};
@@ -32,8 +36,14 @@ pub struct Selection {
 /// Limits that were calculated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recalculated {
-    /// What changed.
-    pub change: LimitsChange,
+    /// What was in force before.
+    pub before: Option<Arc<Phase>>,
+    /// What was calculated.
+    pub proposed: ProposedLimits,
+    /// What is in force now; `None` of a preview.
+    pub in_force: Option<Arc<Phase>>,
+    /// Whether the calculated limits differ from those before.
+    pub changed: bool,
     /// What they were calculated from.
     pub baseline: BaselineRange,
     /// Which of those would signal under them.
@@ -49,54 +59,87 @@ pub struct BaselineSignals {
     pub rule_ids: Vec<u32>,
 }
 
-/// The command behind `ControlLimitService::recalculate`.
-pub(super) struct Recalculate {
-    pub(super) id: CharacteristicId,
-    pub(super) selection: Selection,
-    pub(super) signed: Signed,
+/// How often to begin again when other limits come into force during the calculation.
+const TRIES: u32 = 3;
+
+impl ControlLimitService {
+    /// Calculates limits from stored samples and, unless it is a preview, puts them in force.
+    ///
+    /// # Errors
+    /// [`CommitError`], if nothing could be stored; the inner [`LimitsRefusal`], if there are too few samples
+    /// or they do not vary.
+    pub async fn recalculate(
+        &self,
+        id: CharacteristicId,
+        selection: Selection,
+        signed: Signed,
+    ) -> Result<Result<Recalculated, LimitsRefusal>, CommitError> {
+        for _ in 0..TRIES {
+            let Some(record) = self.store.characteristic(id).await? else {
+                return Ok(Err(LimitsRefusal::Unknown(id)));
+            };
+            let before = record.phase.as_ref().map(|phase| phase.id);
+            let samples = self.store.recent_samples(&self.filter(id, &selection, before)).await?;
+            let basis = Basis::new(samples, selection.last_n, &record.characteristic);
+            let estimate = tokio::task::spawn_blocking(move || basis.estimate(selection.min_samples))
+                .await
+                .expect("the estimate does not panic and is never cancelled");
+            let Estimated { proposed, baseline, signals } = match estimate {
+                Ok(estimated) => estimated,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            if selection.preview {
+                let changed = !record.phase.as_ref().is_some_and(|phase| proposed.judge_like(phase));
+                let before = record.phase.map(Arc::new);
+                return Ok(Ok(Recalculated { before, proposed, in_force: None, changed, baseline, signals }));
+            }
+            let command = PutCalculated { id, before, proposed, signed: signed.clone() };
+            match self.queue.run(command).await? {
+                Ok(Some(LimitsChange { before, after, changed })) => {
+                    let in_force = Some(after);
+                    return Ok(Ok(Recalculated { before, proposed, in_force, changed, baseline, signals }));
+                }
+                Ok(None) => {} // another phase has begun: its samples are the ones that count now
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+        }
+        Err(CommitError::Busy)
+    }
+
+    fn filter(
+        &self,
+        characteristic_id: CharacteristicId,
+        selection: &Selection,
+        phase: Option<LimitsId>,
+    ) -> RecentFilter {
+        let Selection { from, to, last_n, .. } = *selection;
+        let chosen = from.is_some() || to.is_some() || last_n.is_some();
+        // Excluded ones are read, too: they break moving ranges. `last_n` counts only the others.
+        let newest = self.baseline_samples;
+        RecentFilter { characteristic_id, phase: (!chosen).then_some(phase), from, to, newest }
+    }
 }
 
-impl Command for Recalculate {
-    type Answer = Result<Recalculated, LimitsRefusal>;
+/// Puts calculated limits in force, if those that were in force `before` the calculation still are.
+struct PutCalculated {
+    id: CharacteristicId,
+    before: Option<LimitsId>,
+    proposed: ProposedLimits,
+    signed: Signed,
+}
+
+impl Command for PutCalculated {
+    type Answer = Result<Option<LimitsChange>, LimitsRefusal>;
 
     async fn apply(&self, work: &mut Work<'_>) -> Result<Self::Answer, StoreError> {
         let Some(state) = work.take(self.id).await? else {
             return Ok(Err(LimitsRefusal::Unknown(self.id)));
         };
-        work.transaction.flush().await?; // samples of this very transaction count
-        let samples = work.transaction.recent_samples(&self.filter(&state, work)).await?;
-        let basis = Basis::new(samples, self.selection.last_n, &state);
-        let wanted = self.selection.min_samples;
-        let estimate = tokio::task::spawn_blocking(move || basis.estimate(wanted))
-            .await
-            .expect("the estimate does not panic and is never cancelled");
-        let Estimated { new, range, signals } = match estimate {
-            Ok(estimated) => estimated,
-            Err(refusal) => {
-                work.put(state);
-                return Ok(Err(refusal));
-            }
-        };
-        let change = if self.selection.preview {
-            let before = state.phase.clone();
-            let changed = !before.as_ref().is_some_and(|phase| new.judges_like(phase));
-            let after = Arc::new(new.phase(&state, &self.signed, work));
+        if state.phase.as_ref().map(|phase| phase.id) != self.before {
             work.put(state);
-            LimitsChange { before, after, changed }
-        } else {
-            put_in_force(new, state, &self.signed, work).await?
-        };
-        Ok(Ok(Recalculated { change, baseline: range, signals }))
-    }
-}
-
-impl Recalculate {
-    fn filter(&self, state: &WarmState, work: &Work<'_>) -> RecentFilter {
-        let Selection { from, to, last_n, .. } = self.selection;
-        let chosen = from.is_some() || to.is_some() || last_n.is_some();
-        let phase = (!chosen).then(|| state.phase.as_ref().map(|phase| phase.id));
-        // Excluded ones are read, too: they break moving ranges. `last_n` counts only the others.
-        RecentFilter { characteristic_id: self.id, phase, from, to, newest: work.settings.baseline_samples }
+            return Ok(Ok(None));
+        }
+        put_in_force(&self.proposed, state, &self.signed, work).await.map(|change| Ok(Some(change)))
     }
 }
 
@@ -110,13 +153,13 @@ struct Basis {
 }
 
 struct Estimated {
-    new: NewLimits,
-    range: BaselineRange,
+    proposed: ProposedLimits,
+    baseline: BaselineRange,
     signals: Vec<BaselineSignals>,
 }
 
 impl Basis {
-    fn new(samples: Vec<RecentSample>, last_n: Option<u32>, state: &WarmState) -> Self {
+    fn new(samples: Vec<RecentSample>, last_n: Option<u32>, characteristic: &Characteristic) -> Self {
         let (mut ids, mut points) = (Vec::new(), Vec::new());
         let mut follows_break = false;
         for RecentSample { id, subgroup, is_excluded } in samples {
@@ -129,9 +172,9 @@ impl Basis {
         let surplus = last_n.map_or(0, |n| points.len().saturating_sub(n as usize));
         ids.drain(..surplus);
         points.drain(..surplus);
-        let definition = &state.characteristic.definition;
+        let definition = &characteristic.definition;
         Self {
-            judging: state.judging,
+            judging: Judging::new(definition.chart, characteristic.rules),
             chart: definition.chart,
             subgroup_size: definition.subgroup_size,
             ids,
@@ -154,17 +197,17 @@ impl Basis {
         let baseline =
             Baseline { chart: self.chart, subgroup_size: self.subgroup_size, points: &self.points };
         let estimate = spc::estimate(&baseline).map_err(|error| match error {
-            EstimateError::TooFew | EstimateError::SubgroupSize(_) => too_few,
+            EstimateError::TooFew | EstimateError::SubgroupSize(_) => LimitsRefusal::NoSpread,
             EstimateError::Refused(error) => LimitsRefusal::Limits(error),
         })?;
-        let new = NewLimits {
+        let proposed = ProposedLimits {
             limits: estimate.limits,
             dispersion: Some(estimate.dispersion),
             method: LimitsMethod::estimating(self.chart),
             baseline: Some(range),
         };
-        let signals = self.signals(&PhaseLimits::new(new.limits, new.dispersion));
-        Ok(Estimated { new, range, signals })
+        let signals = self.signals(&PhaseLimits::new(proposed.limits, proposed.dispersion));
+        Ok(Estimated { proposed, baseline: range, signals })
     }
 
     /// Judges the baseline by the limits it makes.
@@ -181,6 +224,7 @@ impl Basis {
                 .iter()
                 .flat_map(|j| j.signals.iter().map(|s| s.rule.id()).collect::<Vec<_>>())
                 .collect();
+            rule_ids.sort_unstable(); // rule 1 may fire on both charts
             rule_ids.dedup();
             if !rule_ids.is_empty() {
                 signals.push(BaselineSignals { sample_id, rule_ids });

@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::event::Event;
 use crate::domain::ids::CharacteristicId;
-use crate::services::Settings;
 use crate::services::warm::{Warm, WarmState};
 use crate::store::{StoreError, Transaction};
 
@@ -14,19 +13,13 @@ use crate::store::{StoreError, Transaction};
 pub(super) struct Work<'a> {
     pub(super) transaction: Transaction,
     pub(super) now: DateTime<Utc>,
-    pub(super) settings: &'a Settings,
     warm: &'a mut Warm,
     copies: HashMap<CharacteristicId, WarmState>,
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(
-        transaction: Transaction,
-        now: DateTime<Utc>,
-        settings: &'a Settings,
-        warm: &'a mut Warm,
-    ) -> Self {
-        Self { transaction, now, settings, warm, copies: HashMap::new() }
+    pub(super) fn new(transaction: Transaction, now: DateTime<Utc>, warm: &'a mut Warm) -> Self {
+        Self { transaction, now, warm, copies: HashMap::new() }
     }
 
     /// Takes the copy of a characteristic's state out, to be given back with [`Work::put`];

@@ -36,9 +36,10 @@ pub struct Judging {
 }
 
 impl Judging {
-    /// The usual: the dispersion chart is judged for R and S, not for moving ranges.
+    /// The usual: the dispersion chart is judged for R and S, not for moving ranges, and only while rule 1 is on.
     pub const fn new(chart: ChartKind, rules: RuleSet) -> Self {
-        let dispersion = !matches!(chart.dispersion(), DispersionStatistic::Mr);
+        let is_usual = !matches!(chart.dispersion(), DispersionStatistic::Mr);
+        let dispersion = is_usual && rules.get(Rule::Outlier).enabled;
         Self { chart, rules, dispersion }
     }
 

@@ -78,15 +78,13 @@ impl Store {
             .push_bind(page.offset as i64);
         let rows = select.build().fetch_all(&self.readers).await?;
 
-        let mut items = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let (characteristic, revision, limits_id) = characteristic_from(row)?;
-            let phase = match limits_id {
-                Some(limits_id) => read_phase(&self.readers, limits_id).await?,
-                None => None,
-            };
-            items.push(CharacteristicRecord { characteristic, revision, phase });
-        }
+        let found = rows.iter().map(characteristic_from).collect::<Result<Vec<_>, _>>()?;
+        let mut phases = self.phases_by_id(found.iter().filter_map(|(.., limits_id)| *limits_id)).await?;
+        let record = |(characteristic, revision, limits_id): (Characteristic, u64, Option<LimitsId>)| {
+            let phase = limits_id.and_then(|limits_id| phases.remove(&limits_id));
+            CharacteristicRecord { characteristic, revision, phase }
+        };
+        let items = found.into_iter().map(record).collect();
         Ok(Paged { items, total: total as u64 })
     }
 

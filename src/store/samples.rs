@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteExecutor};
 
 use crate::domain::ids::{CharacteristicId, LimitsId, SampleId};
 use crate::domain::sample::{Judgement, Sample, Subgroup};
@@ -33,7 +33,7 @@ pub struct RecentSample {
     pub is_excluded: bool,
 }
 
-/// Which past samples [`Transaction::recent_samples`] reads.
+/// Which past samples `recent_samples` reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecentFilter {
     /// Whose.
@@ -114,30 +114,47 @@ impl Store {
     }
 }
 
-impl Transaction {
+impl Store {
     /// Past samples, oldest first, excluded ones included.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn recent_samples(&mut self, filter: &RecentFilter) -> Result<Vec<RecentSample>, StoreError> {
-        let mut select = QueryBuilder::<Sqlite>::new(
-            "SELECT id, n, value, range_value, std_dev, is_excluded FROM samples WHERE characteristic_id = ",
-        );
-        select.push_bind(filter.characteristic_id.get());
-        if let Some(phase) = filter.phase {
-            select.push(" AND limits_id IS ").push_bind(phase.map(LimitsId::get));
-        }
-        if let Some(from) = filter.from {
-            select.push(" AND at >= ").push_bind(from.timestamp_micros());
-        }
-        if let Some(to) = filter.to {
-            select.push(" AND at < ").push_bind(to.timestamp_micros());
-        }
-        select.push(" ORDER BY id DESC LIMIT ").push_bind(filter.newest);
-        let read = select.build().fetch_all(self.connection()).await;
-        let rows = self.note(read.map_err(StoreError::from))?;
-        rows.iter().rev().map(recent_from).collect()
+    pub async fn recent_samples(&self, filter: &RecentFilter) -> Result<Vec<RecentSample>, StoreError> {
+        read_recent(&self.readers, filter).await
     }
+}
+
+impl Transaction {
+    /// The same, as this transaction sees them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn recent_samples(&mut self, filter: &RecentFilter) -> Result<Vec<RecentSample>, StoreError> {
+        let read = read_recent(self.connection(), filter).await;
+        self.note(read)
+    }
+}
+
+async fn read_recent(
+    executor: impl SqliteExecutor<'_>,
+    filter: &RecentFilter,
+) -> Result<Vec<RecentSample>, StoreError> {
+    let mut select = QueryBuilder::<Sqlite>::new(
+        "SELECT id, n, value, range_value, std_dev, is_excluded FROM samples WHERE characteristic_id = ",
+    );
+    select.push_bind(filter.characteristic_id.get());
+    if let Some(phase) = filter.phase {
+        select.push(" AND limits_id IS ").push_bind(phase.map(LimitsId::get));
+    }
+    if let Some(from) = filter.from {
+        select.push(" AND at >= ").push_bind(from.timestamp_micros());
+    }
+    if let Some(to) = filter.to {
+        select.push(" AND at < ").push_bind(to.timestamp_micros());
+    }
+    select.push(" ORDER BY id DESC LIMIT ").push_bind(filter.newest);
+    let rows = select.build().fetch_all(executor).await?;
+    rows.iter().rev().map(recent_from).collect()
 }
 
 fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &SampleFilter) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::support::{Database, Process};
+use crate::support::{Database, Process, TestApp};
 
 fn temporary() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -158,4 +158,19 @@ async fn a_setting_that_nothing_reads_is_named() {
     let mut command = Process::serve(&file);
     command.arg("--config").arg(&settings);
     assert!(complaint(command).await.contains("`htpp`"));
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_together_are_refused_by_name() {
+    let slow = TestApp::builder().with(|s| s.broadcast.ping_interval_ms = s.broadcast.pong_timeout_ms);
+    let endless = TestApp::builder().with(|s| s.broadcast.heartbeat_seconds = f64::INFINITY);
+    let slash = TestApp::builder().with(|s| s.http.allowed_origins = vec!["https://spc.example/".to_owned()]);
+    for (builder, culprit) in [
+        (slow, "broadcast.ping_interval_ms"),
+        (endless, "broadcast.heartbeat_seconds"),
+        (slash, "http.allowed_origins"),
+    ] {
+        let error = builder.try_spawn().await.err().expect("refused");
+        assert!(error.to_string().contains(culprit), "{error}");
+    }
 }

@@ -127,3 +127,17 @@ async fn limits_are_published_with_their_payload_and_open_violations_stay_open()
     let still = app.get(&format!("/violations/{violation}")).await;
     assert_eq!((&still["acknowledged"], &still["ucl"]), (&json!(false), &json!(13.0)));
 }
+
+#[tokio::test]
+async fn repeating_the_lines_in_force_changes_nothing_whatever_made_them() {
+    let app = TestApp::spawn().await;
+    let rings = json!({"name": "Rings", "subgroup_size": 5});
+    let id = app.post("/characteristics", &rings).await.1["id"].as_i64().expect("an id");
+    let path = format!("/characteristics/{id}/control-limits");
+    let (_, in_force) = app.put(&path, &json!({"center_line": 74.0, "sigma": 0.0097})).await;
+    assert!(in_force["dispersion"].is_object());
+    let lines =
+        json!({"center_line": in_force["center_line"], "ucl": in_force["ucl"], "lcl": in_force["lcl"]});
+    assert_eq!(app.put(&path, &lines).await, (200, in_force));
+    assert_eq!(app.get(&path).await["total"], 1);
+}

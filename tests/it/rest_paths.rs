@@ -93,6 +93,18 @@ async fn a_method_that_a_path_does_not_take_is_refused_with_those_it_takes() {
 }
 
 #[tokio::test]
+async fn a_path_that_takes_no_query_refuses_one() {
+    let app = TestApp::spawn().await;
+    let id = app.given_a_chart("Bore").await;
+    for path in
+        [format!("/characteristics/{id}"), "/violations/reason-codes".to_owned(), "/samples/1".to_owned()]
+    {
+        let (status, problem) = app.call("GET", &format!("{path}?x=1"), None).await;
+        assert_eq!((status, &problem["type"]), (422, &json!("urn:problem:andon:invalid_query")), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_process_says_that_it_is_alive_and_ready() {
     let app = TestApp::spawn().await;
     for prefix in ["", "/api/v1"] {

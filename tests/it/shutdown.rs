@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Database, Process, TestSocket, eventually};
+use crate::support::{Database, Process, TestApp, TestSocket, eventually};
 
 /// An HTTP connection that has had its answer and is kept for the next request.
 fn idle_connection(address: SocketAddr) -> TcpStream {
@@ -116,4 +116,12 @@ async fn a_stop_waits_for_a_request_under_way() {
     database.unlock().await;
     assert_eq!(answer.await.expect("does not panic").expect("an answer").status(), 201);
     assert!(process.end().await.0.success());
+}
+
+#[tokio::test]
+async fn a_shard_that_ends_although_nobody_stopped_it_stops_the_process_with_an_error() {
+    let app = TestApp::spawn().await;
+    app.bus.shutdown(Duration::from_secs(5)).await;
+    let error = app.ended().await.expect_err("no alert could reach anybody any more");
+    assert_eq!(error.to_string(), "a shard ended early");
 }

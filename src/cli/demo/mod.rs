@@ -19,6 +19,8 @@ use crate::health::{Health, Stage};
 use crate::settings::Settings;
 use crate::telemetry;
 
+const A_DAY: Duration = Duration::from_secs(86_400);
+
 /// What `andon demo` takes.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -41,7 +43,10 @@ pub struct DemoArgs {
 /// # Errors
 /// A port that cannot be had, or a part that failed.
 pub async fn run(arguments: DemoArgs, stop: CancellationToken) -> anyhow::Result<()> {
-    anyhow::ensure!(arguments.rate > 0.0 && arguments.rate <= 1e6, "--rate must be from above 0 to 1000000");
+    let pause = Duration::try_from_secs_f64(1.0 / arguments.rate).ok().filter(|pause| *pause <= A_DAY);
+    let pause = pause.context("--rate must be at least one sample a day")?;
+    let lasting = arguments.seconds.map(Duration::try_from_secs_f64).transpose();
+    let lasting = lasting.context("--seconds must be a number from 0")?;
     let directory = tempfile::tempdir().context("could not make a throw-away database")?;
     let mut settings = Settings::default();
     settings.http.listen = arguments.listen.clone();
@@ -52,7 +57,6 @@ pub async fn run(arguments: DemoArgs, stop: CancellationToken) -> anyhow::Result
     let app = App::builder(settings).build().await?;
     let (server, health) = (format!("http://{}", app.address()), app.health());
     let services = feed::Services { catalog: app.catalog(), limits: app.limits(), engine: app.engine() };
-    let pause = Duration::from_secs_f64(1.0 / arguments.rate);
     // The feeders, the printer and the clock end before the server does, so that nothing is cut short.
     let (stop_feeding, stop_serving) = (stop.child_token(), CancellationToken::new());
     let serving = tokio::spawn(app.run(stop_serving.clone()));
@@ -69,8 +73,8 @@ pub async fn run(arguments: DemoArgs, stop: CancellationToken) -> anyhow::Result
             stop_feeding.cancelled().await;
             anyhow::Ok(())
         };
-        match arguments.seconds {
-            Some(seconds) => match tokio::time::timeout(Duration::from_secs_f64(seconds), feeding).await {
+        match lasting {
+            Some(lasting) => match tokio::time::timeout(lasting, feeding).await {
                 Ok(fed) => fed?,
                 Err(_) => stop_feeding.cancel(),
             },

@@ -50,7 +50,7 @@ pub async fn upgrade(
     let limits = parts.broadcaster.settings();
     let stream = stream.max_frame_size(limits.message_bytes);
     let messages = stream.aggregate_continuations().max_continuation_size(limits.message_bytes);
-    let (outbox, inbox) = outbox(limits.queue_frames);
+    let (outbox, inbox) = outbox(limits.queue_frames, limits.queue_reply_bytes);
     let socket = Socket::new(SocketParts::clone(&parts), outbox, principal);
     parts.tracker.spawn_local(socket.run(messages));
     // The stock body must live: with it ends the stream of incoming frames.

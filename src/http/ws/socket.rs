@@ -14,7 +14,7 @@ use tracing::{debug, info};
 use crate::broadcast::{ConnectionId, Offer, Outbox, Outgoing, Session, Step};
 use crate::http::auth::{Principal, Role};
 use crate::http::ws::SocketParts;
-use crate::metrics::Reason;
+use crate::metrics::{Gauge, Reason};
 use crate::protocol::PROTOCOL_VERSION;
 use crate::protocol::close::CloseCode;
 use crate::protocol::frame;
@@ -39,7 +39,7 @@ impl Socket {
     /// Serves the client until its end.
     pub async fn run(mut self, mut messages: AggregatedMessageStream) {
         let metrics = self.parts.broadcaster.metrics().clone();
-        metrics.connections.inc();
+        let _counted = Counted::new(metrics.connections.clone());
         let started = Instant::now();
         let found = self.serve(&mut messages).await;
         if self.outbox.close(found) {
@@ -47,7 +47,6 @@ impl Socket {
         }
         let code = self.outbox.close_code().unwrap_or(found); // the shard may have had a reason before
         let _ = self.parts.shard.leave(self.id).await; // a stopped shard has forgotten it already
-        metrics.connections.dec();
         info!(
             connection.id = self.id.0,
             close.reason = code.name(),
@@ -192,6 +191,22 @@ impl Socket {
             let closed = &self.parts.broadcaster.metrics().connections_closed;
             closed.get_or_create(&Reason { reason: CloseCode::TooSlow.name() }).inc();
         }
+    }
+}
+
+/// Counts a connection as long as it lives, however its task ends.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(connections: Gauge) -> Self {
+        connections.inc();
+        Self(connections)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

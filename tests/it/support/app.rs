@@ -236,9 +236,14 @@ impl TestApp {
         TestSocket::connect_at(self.address, path, self.token.as_deref()).await
     }
 
+    /// Waits until the application ends by itself, and tells how.
+    pub async fn ended(self) -> Result<(), AppError> {
+        tokio::time::timeout(DEADLINE, self.running).await.expect("ends in time").expect("does not panic")
+    }
+
     /// Stops the application as SIGTERM would, and tells how it ended.
     pub async fn stop(self) -> Result<(), AppError> {
         self.stop.cancel();
-        tokio::time::timeout(DEADLINE, self.running).await.expect("stops in time").expect("does not panic")
+        self.ended().await
     }
 }

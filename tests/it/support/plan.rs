@@ -146,6 +146,9 @@ impl Services {
                 let Step::Measure { of, .. } = step else { unreachable!("only measuring gives subgroups") };
                 queued.push(self.engine.queue(sample(ids[*of], measurements, None)).await.expect("queued"));
             }
+            if matches!(step, Step::Recalculate { .. }) {
+                outcomes.extend(recorded(&mut queued).await); // it counts what is committed
+            }
             if !matches!(step, Step::Measure { .. }) {
                 // The change is queued behind the samples without waiting for them.
                 let (samples, change) = tokio::join!(recorded(&mut queued), self.change(ids, step));

@@ -53,7 +53,7 @@ impl TestServices {
         let services = Services {
             engine: SpcEngine::new(queue.clone()),
             alerts: AlertManager::new(queue.clone()),
-            limits: ControlLimitService::new(queue.clone()),
+            limits: ControlLimitService::new(queue.clone(), store.clone(), 50_000),
             catalog: Catalog::new(queue.clone()),
         };
         Self { services, store, handover, queue, stop, running }
