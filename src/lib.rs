@@ -21,7 +21,7 @@
 //! | [`http`] | REST and the socket ends; translates, nothing else |
 //! | [`protocol`] | everything that crosses the wire |
 //! | [`client`] | the Rust client |
-//! | [`app`] | builds the rooms in order, stops them in reverse |
+//! | [`app`] | builds the rooms in order, runs them, and stops them |
 //!
 //! # Ways to embed
 //!
