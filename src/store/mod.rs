@@ -50,6 +50,11 @@ use crate::protocol::event::LoggedEvent;
 /// Events of one commit, in order.
 pub type CommittedEvents = Arc<[Arc<LoggedEvent>]>;
 
+/// 64 MiB (in KiB, as SQLite says it): the hot pages of the indexes.
+const WRITER_CACHE: &str = "-65536";
+/// 16 MiB for each reader.
+const READER_CACHE: &str = "-16384";
+
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How the store is opened.
@@ -146,7 +151,7 @@ impl Store {
             .busy_timeout(Duration::from_millis(settings.busy_timeout_ms))
             .foreign_keys(true)
             .pragma("wal_autocheckpoint", settings.wal_autocheckpoint_pages.to_string())
-            .pragma("cache_size", "-65536"); // 64 MiB: the indexes' hot pages
+            .pragma("cache_size", WRITER_CACHE);
         let path = lock::real_path(options.get_filename());
         let file_lock = lock::FileLock::acquire(&path)?;
         let unusable = |source| StoreError::File { path: path.clone(), source: Box::new(source) };
@@ -230,7 +235,7 @@ async fn connect(
     let readers = SqlitePoolOptions::new()
         .max_connections(settings.readers.max(1))
         .acquire_timeout(patience)
-        .connect_with(options.read_only(true).create_if_missing(false))
+        .connect_with(options.read_only(true).create_if_missing(false).pragma("cache_size", READER_CACHE))
         .await?;
     Ok((writer, readers, head))
 }
