@@ -89,6 +89,16 @@ async fn a_message_that_is_too_big_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_frame_that_announces_too_much_is_refused_before_it_comes() {
+    let app = TestApp::spawn().await;
+    let mut socket = RawSocket::connect(app.address, None).await;
+    let header = [&[0x82, 0x80 | 127][..], &(1u64 << 40).to_be_bytes()].concat();
+    socket.send_bytes(&header).await;
+    assert_eq!(close_code(&socket.read_to_the_end().await), Some(1009));
+    assert_ended(&app, "too_big").await;
+}
+
+#[tokio::test]
 async fn a_client_that_sends_far_too_much_hears_that_it_was_too_much() {
     let app = TestApp::spawn().await;
     let mut socket = app.socket().await;

@@ -4,6 +4,7 @@
 //! queue, and the HTTP dispatcher joins what is there into one write. So nobody ever waits for a client.
 
 mod frames;
+mod guard;
 mod socket;
 
 use actix_web::body::MessageBody as _;
@@ -45,9 +46,10 @@ pub async fn upgrade(
         Err(NotAuthenticated) if bearer(&request).is_none() => None,
         Err(error) => return Err(ApiError::new(Kind::NotAuthenticated, error.to_string())),
     };
-    let (response, session, stream) = actix_ws::handle(&request, payload)
-        .map_err(|error| ApiError::new(Kind::NotWebSocket, error.to_string()))?;
     let limits = parts.broadcaster.settings();
+    let no_handshake = |error: actix_web::Error| ApiError::new(Kind::NotWebSocket, error.to_string());
+    let payload = guard::guarded(&request, payload, limits.message_bytes).await.map_err(no_handshake)?;
+    let (response, session, stream) = actix_ws::handle(&request, payload).map_err(no_handshake)?;
     let stream = stream.max_frame_size(limits.message_bytes);
     let messages = stream.aggregate_continuations().max_continuation_size(limits.message_bytes);
     let (outbox, inbox) = outbox(limits.queue_frames, limits.queue_reply_bytes);

@@ -46,7 +46,12 @@ impl RawSocket {
         }
         frame.extend([0; 4]);
         frame.extend(payload);
-        self.stream.write_all(&frame).await.expect("sent");
+        self.send_bytes(&frame).await;
+    }
+
+    /// Sends any bytes.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("sent");
     }
 
     /// Reads until this text has come.
