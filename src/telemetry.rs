@@ -30,8 +30,9 @@ pub enum Format {
 }
 
 impl Default for Settings {
+    /// The HTTP library calls every broken request an error; whoever can connect could fill the disk with them.
     fn default() -> Self {
-        Self { filter: "info,actix_server=warn".to_owned(), format: Format::Text }
+        Self { filter: "info,actix_server=warn,actix_http=off".to_owned(), format: Format::Text }
     }
 }
 

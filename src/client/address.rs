@@ -32,7 +32,7 @@ impl ServerAddress {
 /// Not the address of a server.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidAddress {
-    #[error("not a URL; one looks like http://localhost:3000")]
+    #[error("not a URL; one looks like http://localhost:8080")]
     NotAUrl(#[source] InvalidUri),
     #[error("must begin with http://, https://, ws:// or wss://")]
     Scheme,
@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn the_path_of_the_socket_is_added() {
         for (given, socket) in [
-            ("http://localhost:3000", "ws://localhost:3000/api/v1/ws"),
-            ("http://localhost:3000/", "ws://localhost:3000/api/v1/ws"),
+            ("http://localhost:8080", "ws://localhost:8080/api/v1/ws"),
+            ("http://localhost:8080/", "ws://localhost:8080/api/v1/ws"),
             ("https://plant.example/andon/", "wss://plant.example/andon/api/v1/ws"),
             ("ws://10.0.0.1", "ws://10.0.0.1/api/v1/ws"),
             ("wss://[::1]:8443/a/b", "wss://[::1]:8443/a/b/api/v1/ws"),
@@ -136,11 +136,11 @@ mod tests {
         for bad in [
             "",
             "localhost",
-            "localhost:3000",
+            "localhost:8080",
             "/api",
             "ftp://localhost",
             "http://",
-            "http://:3000",
+            "http://:8080",
             "http://localhost:port",
             "http://localhost:70000",
             "http://localhost:",

@@ -6,6 +6,7 @@
 mod feed;
 mod process;
 
+use std::env;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
@@ -110,11 +111,12 @@ async fn ended_early(health: &Health) {
 
 fn where_to_look(server: &str) -> io::Result<()> {
     let api = format!("{server}/api/v1");
+    let andon = env::args().next().unwrap_or_else(|| "andon".to_owned()); // as it was called just now
     writeln!(
         io::stdout(),
         "Andon serves {server} on a throw-away database; Ctrl-C ends it. Look at it from another terminal:\n\
          \n  \
-         live events       andon tail --server {server}\n  \
+         live events       {andon} tail --server {server}\n  \
          what there is     curl '{api}/characteristics'\n  \
          a chart           curl '{api}/characteristics/1/chart-data'\n  \
          open violations   curl '{api}/violations?acknowledged=false'\n  \
