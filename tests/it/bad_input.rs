@@ -229,6 +229,14 @@ async fn sent_whole(app: &TestApp, head: &str, body: &[u8]) -> String {
 }
 
 #[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let app = TestApp::builder().with(|s| s.http.body_timeout_ms = 50).spawn().await;
+    let cut = sent_whole(&app, "Content-Length: 1000", b"{").await;
+    assert!(cut.starts_with("HTTP/1.1 408") && cut.contains("urn:problem:andon:timeout"), "{cut}");
+    assert_eq!(app.sample_total().await, 0);
+}
+
+#[tokio::test]
 async fn a_client_that_sends_all_before_it_reads_hears_that_it_was_too_much() {
     let app = TestApp::spawn().await;
     let body = vec![b' '; 20 << 20];
