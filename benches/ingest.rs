@@ -3,6 +3,7 @@
 //! * `store alone`: the same samples through the services, without HTTP: what judging and committing cost.
 //! * `no database`: the same requests against a path that answers at once: what the HTTP round trip costs.
 //!
+//! On SQLite, or on PostgreSQL where `BENCH_POSTGRES` is the address of an empty database.
 //! Clients are plain threads with blocking sockets, in this process and on the same processors as the server.
 
 #![allow(
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use andon::app::App;
 use andon::domain::ids::CharacteristicId;
+use andon::domain::sample::Mode;
 use andon::services::{CharacteristicRef, NewSample, SpcEngine};
 use andon::settings::Settings;
 use futures_util::StreamExt as _;
@@ -132,6 +134,8 @@ async fn store_alone(engine: &SpcEngine) -> f64 {
                 characteristic: CharacteristicRef::Id(id),
                 measurements: vec![value(recorded + n)],
                 timestamp: None,
+                mode: Mode::Live,
+                key: None,
                 batch: None,
                 operator: None,
                 metadata: None,
@@ -191,7 +195,9 @@ async fn main() {
         tempfile::tempdir_in(std::env::var("BENCH_DIR").unwrap_or_else(|_| ".".to_owned())).unwrap();
     let mut settings = Settings::default();
     settings.http.listen = "127.0.0.1:0".to_owned();
-    settings.store.url = format!("sqlite://{}", directory.path().join("bench.db").display());
+    // An empty database on PostgreSQL, or a file of its own.
+    let file = format!("sqlite://{}", directory.path().join("bench.db").display());
+    settings.store.url = std::env::var("BENCH_POSTGRES").unwrap_or(file);
     let app = App::builder(settings).build().await.unwrap();
     let (address, engine, stop) = (app.address(), app.engine(), CancellationToken::new());
     let running = tokio::spawn(app.run(stop.clone()));

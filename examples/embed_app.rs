@@ -12,6 +12,7 @@ use andon::app::App;
 use andon::domain::characteristic::Definition;
 use andon::domain::chart::ChartKind;
 use andon::domain::rules::RuleSet;
+use andon::domain::sample::Mode;
 use andon::protocol::event::{EventKind, LoggedEvent};
 use andon::services::{CharacteristicRef, GivenLimits, NewSample, Signed};
 use andon::settings::Settings;
@@ -51,6 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         group: Some("bakery/oven1".to_owned()),
         tags: vec![],
         reaction_plan: Some("Check the burner.".to_owned()),
+        auto_limits_after: None,
     };
     let oven = catalog.create(definition, RuleSet::default()).await??.id;
     let given = GivenLimits::Sigma { center_line: 220.0, sigma: 1.5 };
@@ -64,6 +66,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 characteristic: CharacteristicRef::Id(oven),
                 measurements: vec![value],
                 timestamp: None,
+                mode: Mode::Live,
+                key: None,
                 batch: None,
                 operator: None,
                 metadata: None,

@@ -10,6 +10,10 @@
 //!   waits, the relay publishes it, the shards hand it to their clients and then send them away, the store
 //!   closes. What does not end within the grace is left and told.
 
+mod inspection;
+mod maintenance;
+
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +25,23 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info, info_span, warn};
 
+pub use inspection::inspect;
+pub use maintenance::{Renewal, renew_epoch};
+
 use crate::backplane::Relay;
-use crate::broadcast::{self, Broadcaster, History, HistoryError};
+use crate::broadcast::{self, Broadcaster, History, HistoryError, Keys, KeysError};
 use crate::bus::{self, EventBus};
 use crate::clock::Clock;
+use crate::domain::ids::CharacteristicId;
 use crate::health::{Health, Stage};
 use crate::http::auth::{Authorizer, TokenAuthorizer, TokenError};
 use crate::http::{Access, BindError, Server, ServerParts};
-use crate::metrics::Metrics;
+use crate::metrics::{Exposition, Metrics, Readings};
 use crate::protocol::event::LoggedEvent;
-use crate::services::{AlertManager, Catalog, CommitLoop, ControlLimitService, SpcEngine};
+use crate::services::{
+    AlertManager, Catalog, CommitLoop, CommitQueue, ControlLimitService, ForeignEvents, Retention,
+    RunLengthSimulator, SpcEngine, retention,
+};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
@@ -52,6 +63,15 @@ pub enum AppError {
     /// A part of the process ended although nobody stopped it.
     #[error("{0} ended early")]
     EndedEarly(&'static str),
+    /// A part of the process cannot go on.
+    #[error("{part} cannot go on")]
+    CannotGoOn {
+        /// Which.
+        part: &'static str,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
     /// A part of the process panicked.
     #[error("{part} failed")]
     Failed {
@@ -116,16 +136,40 @@ impl AppBuilder {
             Relay::new((store.clone(), handover), bus.clone(), metrics.clone(), settings.relay.clone(), seq);
         let (commit_loop, queue) =
             CommitLoop::new(store.clone(), clock.clone(), metrics.clone(), settings.services.clone());
+        let (simulator, run_lengths) = RunLengthSimulator::new(&settings.services, metrics.clone());
         let start = broadcast::Start { epoch: store.epoch().to_owned(), seq, revisions };
         let broadcaster = Broadcaster::new(
             settings.broadcast.clone(),
             broadcast::Parts {
                 bus: bus.clone(),
                 history: Arc::new(LogHistory(store.clone())),
+                keys: Arc::new(CatalogKeys(store.clone())),
                 head: store.committed(),
                 metrics: metrics.clone(),
                 start,
             },
+        );
+        let requests = TaskTracker::new();
+        let seen = Seen {
+            started_at_unix_seconds: clock.now().timestamp_micros() as f64 / 1e6,
+            store: store.clone(),
+            requests: requests.clone(),
+            queue: queue.clone(),
+            bus: bus.clone(),
+            settings: settings.clone(),
+        };
+        let exposition = Arc::new(Exposition::new(&metrics, move || seen.read()));
+        let health = Health::default();
+        let retention = Retention::new(
+            retention::Parts {
+                store: store.clone(),
+                queue: queue.clone(),
+                clock: clock.clone(),
+                metrics: metrics.clone(),
+                health: health.clone(),
+                min_free_bytes: settings.store.min_free_bytes,
+            },
+            settings.retention.clone(),
         );
         let parts = ServerParts {
             engine: SpcEngine::new(queue.clone()),
@@ -135,7 +179,9 @@ impl AppBuilder {
                 store.clone(),
                 settings.services.baseline_samples,
             ),
+            foreign: ForeignEvents::new(queue.clone(), settings.events.clone(), metrics.clone()),
             catalog: Catalog::new(queue),
+            run_lengths,
             store,
             broadcaster,
             authorizer,
@@ -143,15 +189,16 @@ impl AppBuilder {
             input: settings.input.clone(),
             clock,
             metrics,
-            health: Health::default(),
+            exposition,
+            health,
             tracker: TaskTracker::new(),
-            requests: TaskTracker::new(),
+            requests,
             stop: CancellationToken::new(),
             shard_ended: CancellationToken::new(),
             stop_shards: CancellationToken::new(),
         };
         let grace = Duration::from_millis(settings.stop.grace_ms);
-        Ok(App { server, parts, bus, commit_loop, relay, grace })
+        Ok(App { server, parts, bus, commit_loop, simulator, relay, retention, grace })
     }
 }
 
@@ -161,7 +208,9 @@ pub struct App {
     parts: ServerParts,
     bus: EventBus<Arc<LoggedEvent>>,
     commit_loop: CommitLoop,
+    simulator: RunLengthSimulator,
     relay: Relay,
+    retention: Retention,
     grace: Duration,
 }
 
@@ -191,6 +240,11 @@ impl App {
         self.parts.limits.clone()
     }
 
+    /// Takes what other systems have judged.
+    pub fn foreign_events(&self) -> ForeignEvents {
+        self.parts.foreign.clone()
+    }
+
     /// Defines characteristics.
     pub fn catalog(&self) -> Catalog {
         self.parts.catalog.clone()
@@ -211,7 +265,7 @@ impl App {
     /// # Errors
     /// [`AppError`], if a part could not start or ended although nobody stopped it.
     pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
-        let Self { server, parts, bus, commit_loop, relay, grace } = self;
+        let Self { server, parts, bus, commit_loop, simulator, relay, retention, grace } = self;
         let (store, health, tracker) = (parts.store.clone(), parts.health.clone(), parts.tracker.clone());
         let (stop_requests, requests) = (parts.stop.clone(), parts.requests.clone());
         let (stop_shards, shard_ended) = (parts.stop_shards.clone(), parts.shard_ended.clone());
@@ -222,6 +276,15 @@ impl App {
         let commits = commit_loop.run(stop_commits.clone()).instrument(info_span!("commit_loop"));
         let relay = relay.run(stop_relay.clone()).instrument(info_span!("relay"));
         let (mut commits, mut relay) = (tokio::spawn(commits), tokio::spawn(relay));
+        let (follower, stop_relay_too) = (store.clone(), stop_relay.clone());
+        let follow = async move { follower.follow(stop_relay_too).await }.instrument(info_span!("follow"));
+        let mut follow = tokio::spawn(follow);
+        let stop_retention = CancellationToken::new();
+        let retention = retention.run(stop_retention.clone()).instrument(info_span!("retention"));
+        let mut retention = tokio::spawn(retention);
+        // Answers requests: it ends with them.
+        let simulator = simulator.run(stop_requests.clone()).instrument(info_span!("run_lengths"));
+        let mut simulator = tracker.spawn(simulator);
         health.enter(Stage::Running);
         info!("listening on http://{address}");
 
@@ -232,21 +295,27 @@ impl App {
                 Ok(Err(error)) => AppError::Server(error),
                 Err(source) => AppError::Failed { part: "the server", source },
             }),
-            ended = &mut commits => Some(ended_early("the commit loop", ended)),
-            ended = &mut relay => Some(ended_early("the relay", ended)),
+            ended = &mut commits => Some(could_not_go_on("the commit loop", ended)),
+            ended = &mut relay => Some(could_not_go_on("the relay", ended)),
+            ended = &mut retention => Some(ended_early("retention", ended)),
+            ended = &mut follow => Some(ended_early("the follower of other processes", ended)),
+            ended = &mut simulator => Some(ended_early("the simulator of run lengths", ended)),
             () = shard_ended.cancelled() => Some(AppError::EndedEarly("a shard")),
         };
 
         health.enter(Stage::Stopping);
         info!("stopping");
+        stop_retention.cancel();
         server.pause().await;
         stop_requests.cancel();
         requests.close();
         finish("requests under way", grace, requests.wait()).await;
+        end("retention", grace, retention).await;
         stop_commits.cancel();
         end("the commit loop", grace, commits).await;
         stop_relay.cancel();
         end("the relay", grace, relay).await;
+        end("the follower of other processes", grace, follow).await;
         // Shards read the bus to its end, and then tell their clients to go.
         let report = bus.shutdown(grace).await;
         if !report.is_clean() {
@@ -276,7 +345,15 @@ fn ended_early(part: &'static str, ended: Result<(), JoinError>) -> AppError {
     }
 }
 
-async fn end(part: &'static str, grace: Duration, task: JoinHandle<()>) {
+fn could_not_go_on(part: &'static str, ended: Result<Result<(), StoreError>, JoinError>) -> AppError {
+    match ended {
+        Ok(Ok(())) => AppError::EndedEarly(part),
+        Ok(Err(source)) => AppError::CannotGoOn { part, source },
+        Err(source) => AppError::Failed { part, source },
+    }
+}
+
+async fn end<T>(part: &'static str, grace: Duration, task: JoinHandle<T>) {
     if !task.is_finished() {
         finish(part, grace, async { drop(task.await) }).await;
     }
@@ -288,12 +365,63 @@ async fn finish(what: &'static str, grace: Duration, work: impl Future<Output = 
     }
 }
 
+/// What `/metrics` looks at when it is asked.
+struct Seen {
+    started_at_unix_seconds: f64,
+    store: Store,
+    requests: TaskTracker,
+    queue: CommitQueue,
+    bus: EventBus<Arc<LoggedEvent>>,
+    settings: Settings,
+}
+
+impl Seen {
+    fn read(&self) -> Readings {
+        let bus = self.bus.stats();
+        // A subscriber's position is the event that it takes next.
+        let done = |position: u64| position.saturating_sub(1);
+        Readings {
+            started_at_unix_seconds: self.started_at_unix_seconds,
+            database_is_writable: self.store.is_writable(),
+            requests_under_way: self.requests.len() as u64,
+            command_queue: self.queue.depth() as u64,
+            command_queue_capacity: self.settings.services.queue_commands as u64,
+            log_head: *self.store.committed().borrow(),
+            relayed: done(bus.next),
+            ring: bus.next - bus.oldest,
+            ring_capacity: self.settings.bus.capacity_events.get() as u64,
+            subscribers: bus.subscribers.into_iter().map(|s| (s.name, done(s.position))).collect(),
+        }
+    }
+}
+
 /// The event log, as shards want to read it.
 struct LogHistory(Store);
 
 #[async_trait]
 impl History for LogHistory {
     async fn page(&self, after: u64, limit: u32) -> Result<Vec<Arc<LoggedEvent>>, HistoryError> {
-        self.0.log_page(after, limit).await.map_err(|error| HistoryError(error.into()))
+        self.0.log_page(after, limit).await.map_err(history_error)
+    }
+
+    async fn revisions(&self) -> Result<(u64, Vec<(CharacteristicId, u64)>), HistoryError> {
+        self.0.revisions().await.map_err(history_error)
+    }
+}
+
+fn history_error(error: StoreError) -> HistoryError {
+    match error {
+        StoreError::Removed { floor } => HistoryError::Removed { floor },
+        other => HistoryError::Unreadable(other.into()),
+    }
+}
+
+/// The catalog, as sessions want to look into it.
+struct CatalogKeys(Store);
+
+#[async_trait]
+impl Keys for CatalogKeys {
+    async fn ids(&self, keys: &[String]) -> Result<HashMap<String, CharacteristicId>, KeysError> {
+        self.0.characteristic_ids_by_key(keys).await.map_err(|error| KeysError(error.into()))
     }
 }

@@ -2,12 +2,18 @@
 //!
 //! A key is its path: `http.listen` in the file's `[http]` table, `ANDON_HTTP__LISTEN` in the environment.
 
+mod environment;
+mod error;
+
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use config::{Config, ConfigError, Environment, File, FileFormat};
+use config::builder::DefaultState;
+use config::{Config, ConfigBuilder, ConfigError, File, FileFormat};
 use serde::Deserialize;
 
+use self::environment::Environment;
+pub use self::error::{Origin, SettingsError};
 use crate::{backplane, broadcast, bus, http, services, store, telemetry};
 
 /// Everything that can be set.
@@ -24,6 +30,10 @@ pub struct Settings {
     pub store: store::Settings,
     /// How commands are gathered and judged.
     pub services: services::Settings,
+    /// What other systems may do here.
+    pub events: services::foreign_events::Settings,
+    /// How long things are kept.
+    pub retention: services::retention::Settings,
     /// The event bus.
     pub bus: BusSettings,
     /// How the log is followed.
@@ -67,48 +77,82 @@ impl Default for StopSettings {
 /// What the command line says, over everything else: keys and their values.
 pub type Overrides = Vec<(&'static str, String)>;
 
+/// Settings that hold several values; in the environment these are separated by commas.
+const LISTS: [&str; 1] = ["http.allowed_origins"];
+
 impl Settings {
     /// Reads the file, if one is named, then the environment, then what the command line says.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the key that is unknown or has the wrong type.
-    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
-        Self::merge(file, Environment::default(), overrides)
+    /// [`SettingsError`], naming the setting that is unknown or has the wrong type, and where it stands.
+    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, SettingsError> {
+        Self::merge(file, &Environment::of_process()?, &overrides)
     }
 
     fn merge(
         file: Option<&Path>,
-        environment: Environment,
-        overrides: Overrides,
-    ) -> Result<Self, ConfigError> {
-        let mut builder = Config::builder();
-        if let Some(path) = file {
-            builder = builder.add_source(File::from(path).format(FileFormat::Toml));
+        environment: &Environment,
+        overrides: &[(&'static str, String)],
+    ) -> Result<Self, SettingsError> {
+        let from_file = match file {
+            Some(path) => Config::builder().add_source(File::from(path).format(FileFormat::Toml)).build(),
+            None => Config::builder().build(),
+        };
+        let from_file = from_file.map_err(SettingsError::Source)?;
+        let mut builder = Config::builder().add_source(from_file.clone());
+        for (key, value) in environment.settings() {
+            let unknown = || environment.variable(key).unwrap_or_default().to_owned();
+            builder = set(builder, key, value).map_err(|_| SettingsError::UnknownVariable(unknown()))?;
         }
-        let environment = environment
-            .prefix("ANDON")
-            .prefix_separator("_")
-            .separator("__")
-            .try_parsing(true)
-            .list_separator(",")
-            .with_list_parse_key("http.allowed_origins");
-        builder = builder.add_source(environment);
         for (key, value) in overrides {
-            builder = builder.set_override(key, value)?;
+            builder = set(builder, key, value).map_err(SettingsError::Source)?;
         }
-        builder.build()?.try_deserialize()
+        let merged = builder.build().map_err(SettingsError::Source)?;
+        merged.clone().try_deserialize().map_err(|error| {
+            let (key, problem) = error::key_and_problem(&error, &merged);
+            let origin_of = |key: &str| match environment.variable(key) {
+                _ if overrides.iter().any(|(overridden, _)| *overridden == key) => Some(Origin::CommandLine),
+                Some(name) => Some(Origin::Variable(name.to_owned())),
+                None if from_file.get::<config::Value>(key).is_ok() => {
+                    file.map(|path| Origin::File(path.to_owned()))
+                }
+                None => None,
+            };
+            let origin = origin_of(&key);
+            SettingsError::Value { key, origin, problem }
+        })
     }
+}
+
+fn set(
+    builder: ConfigBuilder<DefaultState>,
+    key: &str,
+    value: &str,
+) -> Result<ConfigBuilder<DefaultState>, ConfigError> {
+    if LISTS.contains(&key) {
+        return builder.set_override(key, value.split(',').collect::<Vec<_>>());
+    }
+    builder.set_override(key, value)
+}
+
+/// The environment variables that look like ours and are Kubernetes': worth a word in the log.
+pub fn ignored_variables() -> Vec<String> {
+    Environment::of_process().map(|environment| environment.ignored).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
+    use crate::domain::rules::Severity;
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
-        let source: HashMap<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Environment::default().source(Some(source))
+        let variables = pairs.iter().map(|(name, value)| (name.into(), value.into()));
+        Environment::of(variables).expect("names of settings")
+    }
+
+    /// What is said of settings that cannot be.
+    fn complaint(file: Option<&Path>, variables: &[(&str, &str)]) -> String {
+        Settings::merge(file, &environment(variables), &[]).expect_err("refused").to_string()
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -125,32 +169,81 @@ mod tests {
             ("ANDON_STORE__URL", "sqlite://b.db"),
             ("ANDON_HTTP__ALLOWED_ORIGINS", "https://a,https://b"),
         ]);
-        let overrides = vec![("http.listen", "3.3.3.3:3".to_owned())];
-        let settings = Settings::merge(Some(file.path()), environment, overrides).expect("valid");
+        let overrides = [("http.listen", "3.3.3.3:3".to_owned())];
+        let settings = Settings::merge(Some(file.path()), &environment, &overrides).expect("valid");
         assert_eq!(settings.http.listen, "3.3.3.3:3");
         assert_eq!(settings.store.url, "sqlite://b.db");
         assert_eq!((settings.http.workers, settings.http.allowed_origins.len()), (3, 2));
     }
 
     #[test]
-    fn a_key_that_nothing_reads_is_refused_by_name() {
-        let error = Settings::merge(Some(file("[http]\nlisten_on = 'x'\n").path()), environment(&[]), vec![]);
-        let text = error.expect_err("unknown").to_string();
-        assert!(text.contains("listen_on"), "{text}");
-        let error = Settings::merge(None, environment(&[("ANDON_HTPP__LISTEN", "x")]), vec![]);
-        assert!(error.expect_err("unknown").to_string().contains("htpp"));
+    fn a_key_that_nothing_reads_is_refused_by_name_and_place() {
+        let file = file("[http]\nlisten_on = 'x'\n");
+        let text = complaint(Some(file.path()), &[]);
+        let place =
+            format!("the setting http.listen_on in {}: no such setting; there are ", file.path().display());
+        assert!(text.starts_with(&place) && text.contains("`listen`, `workers`"), "{text}");
+        let text = complaint(None, &[("ANDON_HTPP__LISTEN", "x")]);
+        let place = "the setting htpp in the environment variable ANDON_HTPP__LISTEN: no such setting; there are `http`";
+        assert!(text.starts_with(place), "{text}");
+        let text = complaint(None, &[("ANDON_STORE__URI", "x")]);
+        let place = "the setting store.uri in the environment variable ANDON_STORE__URI: no such setting; there are `url`";
+        assert!(text.starts_with(place), "{text}");
     }
 
     #[test]
-    fn a_value_of_the_wrong_type_is_refused() {
-        let error = Settings::merge(None, environment(&[("ANDON_HTTP__WORKERS", "many")]), vec![]);
-        assert!(error.expect_err("no number").to_string().contains("many"));
+    fn a_value_of_the_wrong_kind_is_refused_by_name_and_place() {
+        assert_eq!(
+            complaint(None, &[("ANDON_HTTP__WORKERS", "many")]),
+            "the setting http.workers in the environment variable ANDON_HTTP__WORKERS: expected an integer, found \
+             string \"many\""
+        );
+        let overrides = [("auth.allow_anonymous", "perhaps".to_owned())];
+        let text = Settings::merge(None, &environment(&[]), &overrides).expect_err("no boolean").to_string();
+        assert!(
+            text.starts_with("the setting auth.allow_anonymous on the command line: expected a bool"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_word_that_is_none_of_a_setting_is_refused_with_those_that_are() {
+        let file = file("[log]\nformat = 'yaml'\n");
+        assert_eq!(
+            complaint(Some(file.path()), &[]),
+            format!(
+                "the setting log.format in {}: no such value: `yaml`, expected `text` or `json`",
+                file.path().display()
+            )
+        );
+        let file = self::file("[[auth.tokens]]\nname = 'a'\ntoken = 'b'\nroles = ['reed']\n");
+        let text = complaint(Some(file.path()), &[]);
+        assert!(text.starts_with("the setting auth.tokens[0].roles[0] in "), "{text}");
+        assert!(text.contains("no such value: `reed`, expected one of `read`, `ingest`"), "{text}");
+    }
+
+    #[test]
+    fn text_that_looks_like_a_number_stays_text() {
+        let environment = environment(&[("ANDON_LOG__FILTER", "007"), ("ANDON_HTTP__WORKERS", "07")]);
+        let settings = Settings::merge(None, &environment, &[]).expect("valid");
+        assert_eq!((settings.log.filter.as_str(), settings.http.workers), ("007", 7));
+    }
+
+    #[test]
+    fn a_severity_of_another_system_is_mapped_in_the_file_or_the_environment() {
+        let file = file("[events.severities]\nHIGH = 'CRITICAL'\n");
+        let environment = environment(&[("ANDON_EVENTS__SEVERITIES__LOW", "INFO")]);
+        let settings = Settings::merge(Some(file.path()), &environment, &[]).expect("valid");
+        let mapped = settings.events.severities.iter();
+        let mapped: Vec<_> = mapped.map(|(word, severity)| (word.to_lowercase(), *severity)).collect();
+        let expected = [("high", Severity::Critical), ("low", Severity::Info)];
+        assert_eq!(mapped, expected.map(|(word, severity)| (word.to_owned(), severity)));
     }
 
     #[test]
     fn a_zone_is_named_as_in_the_tz_database() {
         let file = file("[input]\nnaive_timestamps = 'Europe/Berlin'\n");
-        let settings = Settings::merge(Some(file.path()), environment(&[]), vec![]).expect("valid");
+        let settings = Settings::merge(Some(file.path()), &environment(&[]), &[]).expect("valid");
         assert_eq!(settings.input.naive_timestamps, Some(chrono_tz::Tz::Europe__Berlin));
     }
 }

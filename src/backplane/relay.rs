@@ -6,7 +6,8 @@
 //! * **Woken** by a commit's own rows (fast), by the watched position (sure), or by a timer (surest). Rows that
 //!   do not continue the position are read from the log instead.
 //! * **Full**: rows that found the hand-over queue full are read from the log. The bus never refuses.
-//! * **Late or failing reads**: tried again at the next wake-up; nothing is passed over.
+//! * **Late or failing reads**: tried again at the next wake-up; nothing is passed over. Where the log no longer
+//!   holds what comes next, or is another one, it ends, and the process with it: the bus has no holes.
 //! * **Dies**: the process stops; the next one goes on from the log.
 //! * **Stops**: reads the log to its end once more, so that everything committed was published.
 
@@ -67,26 +68,29 @@ impl Relay {
     }
 
     /// Runs until `stop`, then publishes the rest of the log.
-    pub async fn run(mut self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// [`StoreError::Removed`] or [`StoreError::Renewed`]: what comes next cannot be had any more.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         let poll_interval = Duration::from_millis(self.settings.poll_interval_ms.max(1));
         while !stop.is_cancelled() {
             tokio::select! {
                 biased; // a commit's own rows first: they spare a read
                 Some(events) = self.handover.next() => {
                     if !self.hand_on(&events) {
-                        self.catch_up().await;
+                        self.catch_up().await?;
                     }
                 }
                 Ok(()) = self.committed.changed() => {
                     if *self.committed.borrow_and_update() > self.position {
-                        self.catch_up().await;
+                        self.catch_up().await?;
                     }
                 }
                 () = stop.cancelled() => {}
-                () = sleep(poll_interval) => self.catch_up().await,
+                () = sleep(poll_interval) => self.catch_up().await?,
             }
         }
-        self.catch_up().await;
+        self.catch_up().await
     }
 
     /// Publishes what continues the position; says whether it did.
@@ -106,14 +110,15 @@ impl Relay {
         true
     }
 
-    async fn catch_up(&mut self) {
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
         loop {
             match self.read_page().await {
-                Ok(0) => return,
+                Ok(0) => return Ok(()),
                 Ok(_) => {}
+                Err(error @ (StoreError::Removed { .. } | StoreError::Renewed)) => return Err(error),
                 Err(error) => {
                     warn!(position = self.position, error = %error_chain(&error), "could not read the event log, trying again");
-                    return;
+                    return Ok(());
                 }
             }
         }

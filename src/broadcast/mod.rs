@@ -5,12 +5,14 @@
 //! encoded frame. It never waits for a client: one whose queue is full is let go.
 //!
 //! Knows the bus and the wire; knows nothing of HTTP, of the store or of actix. What it needs from the log it
-//! states as [`History`].
+//! states as [`History`], what from the catalog as [`Keys`].
 
+mod keys;
 mod outbox;
 mod session;
 mod shard;
 mod subscriptions;
+mod withheld;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,14 +21,15 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 
-pub use outbox::{Inbox, Offer, Outbox, Outgoing, outbox};
+pub use keys::{Keys, KeysError, KnownKeys};
+pub use outbox::{Inbox, Offer, Outbox, Outgoing, Room, Waiting, outbox};
 pub use session::{Session, Step};
 pub use shard::{Shard, ShardHandle, ShardStopped};
 pub use subscriptions::ConnectionId;
 
 use crate::bus::EventBus;
 use crate::domain::ids::CharacteristicId;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::protocol::event::LoggedEvent;
 
 /// How clients are served.
@@ -97,12 +100,21 @@ impl Settings {
     }
 }
 
-/// Why the log could not be read.
+/// Why events could not be read from the log.
 #[derive(Debug, thiserror::Error)]
-#[error("could not read the event log")]
-pub struct HistoryError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+pub enum HistoryError {
+    /// They are not there any more: retention has passed the position.
+    #[error("events up to position {floor} were removed from the log")]
+    Removed {
+        /// Events up to here are gone.
+        floor: u64,
+    },
+    /// Not now.
+    #[error("could not read the event log")]
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
 
-/// What a shard needs from the event log: the events it missed.
+/// What a shard needs from the event log: the events it missed, or, where they are gone, where to go on.
 #[async_trait]
 pub trait History: Send + Sync {
     /// Up to `limit` events after a position, in order; empty at the end of the log.
@@ -110,6 +122,12 @@ pub trait History: Send + Sync {
     /// # Errors
     /// [`HistoryError`], if it cannot be read now.
     async fn page(&self, after: u64, limit: u32) -> Result<Vec<Arc<LoggedEvent>>, HistoryError>;
+
+    /// The newest revision of every characteristic, as of a position of the log.
+    ///
+    /// # Errors
+    /// [`HistoryError`], if it cannot be read now.
+    async fn revisions(&self) -> Result<(u64, Vec<(CharacteristicId, u64)>), HistoryError>;
 }
 
 /// Where the log stands when broadcasting begins.
@@ -133,6 +151,7 @@ struct Shared {
     settings: Settings,
     bus: EventBus<Arc<LoggedEvent>>,
     history: Arc<dyn History>,
+    keys: Arc<dyn Keys>,
     head: watch::Receiver<u64>,
     metrics: Metrics,
     start: Start,
@@ -145,6 +164,8 @@ pub struct Parts {
     pub bus: EventBus<Arc<LoggedEvent>>,
     /// Where missed events are read.
     pub history: Arc<dyn History>,
+    /// Where the keys of characteristics are looked up.
+    pub keys: Arc<dyn Keys>,
     /// The position of the newest event in the log.
     pub head: watch::Receiver<u64>,
     /// Where things are counted.
@@ -156,15 +177,21 @@ pub struct Parts {
 impl Broadcaster {
     /// A broadcaster for events after `parts.start`.
     pub fn new(settings: Settings, parts: Parts) -> Self {
-        let Parts { bus, history, head, metrics, start } = parts;
+        let Parts { bus, history, keys, head, metrics, start } = parts;
         let next_connection = AtomicU64::new(1);
-        Self { shared: Arc::new(Shared { settings, bus, history, head, metrics, start, next_connection }) }
+        let shared = Shared { settings, bus, history, keys, head, metrics, start, next_connection };
+        Self { shared: Arc::new(shared) }
     }
 
     /// A shard that has seen the log up to the start, and the handle for its sessions.
     pub fn shard(&self, name: String) -> (Shard, ShardHandle) {
         let Shared { settings, bus, history, head, metrics, start, .. } = &*self.shared;
         // A shard made so late that the ring has lost the start reads the log first.
+        let of_shard = metrics::Shard { shard: name.as_str().into() };
+        let in_queues = Waiting {
+            frames: metrics.client_queue_frames.get_or_create_owned(&of_shard),
+            bytes: metrics.client_queue.get_or_create_owned(&of_shard),
+        };
         let from_start = bus.subscribe_from(name.as_str(), start.seq + 1);
         let cursor = from_start.unwrap_or_else(|_| bus.subscribe_cursor(name));
         let (requests, waiting) = mpsc::channel(settings.shard_requests.max(1));
@@ -178,12 +205,17 @@ impl Broadcaster {
             requests: waiting,
             processed: Arc::clone(&processed),
         });
-        (shard, ShardHandle::new(requests, processed, head.clone(), &start.epoch))
+        (shard, ShardHandle::new(requests, processed, head.clone(), &start.epoch, in_queues))
     }
 
     /// The number of a new connection.
     pub fn next_connection_id(&self) -> ConnectionId {
         ConnectionId(self.shared.next_connection.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The keys of a new connection.
+    pub fn known_keys(&self) -> KnownKeys {
+        KnownKeys::new(Arc::clone(&self.shared.keys), self.shared.settings.subscriptions_per_client)
     }
 
     /// How clients are served.

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::Gauge;
 use crate::protocol::close::CloseCode;
 
 /// A frame on its way to one client.
@@ -45,11 +46,42 @@ struct Shared {
     reply_bytes: AtomicUsize,
 }
 
+/// What waits in all queues of a shard: counted by its own thread alone, so that nobody contends for it.
+#[derive(Debug, Clone, Default)]
+pub struct Waiting {
+    /// Frames.
+    pub frames: Gauge,
+    /// Their bytes.
+    pub bytes: Gauge,
+}
+
+impl Waiting {
+    fn came(&self, bytes: usize) {
+        self.frames.inc();
+        self.bytes.inc_by(bytes as i64);
+    }
+
+    fn left(&self, bytes: usize) {
+        self.frames.dec();
+        self.bytes.dec_by(bytes as i64);
+    }
+}
+
+/// How much room one client's queue has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Frames.
+    pub frames: usize,
+    /// Bytes of replies among them; one reply more may pass.
+    pub reply_bytes: usize,
+}
+
 /// The offering end. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     frames: mpsc::Sender<Outgoing>,
     most_reply_bytes: usize,
+    waiting: Waiting,
     shared: Arc<Shared>,
 }
 
@@ -57,15 +89,21 @@ pub struct Outbox {
 #[derive(Debug)]
 pub struct Inbox {
     frames: mpsc::Receiver<Outgoing>,
+    waiting: Waiting,
     shared: Arc<Shared>,
 }
 
-/// A queue for one client: so many frames, and so many bytes of replies among them (one reply more may pass).
-pub fn outbox(frames: usize, most_reply_bytes: usize) -> (Outbox, Inbox) {
-    let (sender, receiver) = mpsc::channel(frames.max(1));
+/// A queue for one client; what waits in it is counted in `waiting`.
+pub fn outbox(room: Room, waiting: Waiting) -> (Outbox, Inbox) {
+    let (sender, receiver) = mpsc::channel(room.frames.max(1));
     let shared = Arc::new(Shared::default());
-    let outbox = Outbox { frames: sender, most_reply_bytes, shared: Arc::clone(&shared) };
-    (outbox, Inbox { frames: receiver, shared })
+    let outbox = Outbox {
+        frames: sender,
+        most_reply_bytes: room.reply_bytes,
+        waiting: waiting.clone(),
+        shared: Arc::clone(&shared),
+    };
+    (outbox, Inbox { frames: receiver, waiting, shared })
 }
 
 impl Outbox {
@@ -82,8 +120,12 @@ impl Outbox {
                 return Offer::Full;
             }
         }
+        let bytes = outgoing.frame.len();
         match self.frames.try_send(outgoing) {
-            Ok(()) => Offer::Queued,
+            Ok(()) => {
+                self.waiting.came(bytes);
+                Offer::Queued
+            }
             Err(TrySendError::Full(_)) => {
                 self.close(CloseCode::TooSlow);
                 Offer::Full
@@ -128,6 +170,7 @@ impl Inbox {
     pub fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.frames.poll_recv(context).map(|next| {
             let Outgoing { seq, frame } = next?;
+            self.waiting.left(frame.len());
             match seq {
                 Some(seq) => self.shared.last_sent_seq.store(seq, Ordering::Relaxed),
                 None => drop(self.shared.reply_bytes.fetch_sub(frame.len(), Ordering::Relaxed)),
@@ -147,9 +190,23 @@ impl Inbox {
     }
 }
 
+impl Drop for Inbox {
+    /// What is left waits no longer.
+    fn drop(&mut self) {
+        self.frames.close();
+        while let Ok(left) = self.frames.try_recv() {
+            self.waiting.left(left.frame.len());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn outbox(frames: usize, reply_bytes: usize) -> (Outbox, Inbox) {
+        super::outbox(Room { frames, reply_bytes }, Waiting::default())
+    }
 
     fn event(seq: u64) -> Outgoing {
         Outgoing { seq: Some(seq), frame: Bytes::from_static(b"x") }
@@ -197,5 +254,18 @@ mod tests {
         assert_eq!((outbox.last_sent_seq(), outbox.queued()), (0, 1));
         assert!(std::future::poll_fn(|cx| inbox.poll_frame(cx)).await.is_some());
         assert_eq!((outbox.last_sent_seq(), outbox.queued()), (7, 0));
+    }
+    #[tokio::test]
+    async fn what_waits_is_counted_until_it_is_written_or_its_client_has_gone() {
+        let waiting = Waiting::default();
+        let room = Room { frames: 3, reply_bytes: 100 };
+        let (outbox, mut inbox) = super::outbox(room, waiting.clone());
+        let offers: Vec<_> = (1..=4).map(|seq| outbox.offer(event(seq))).collect();
+        assert_eq!(offers, [Offer::Queued, Offer::Queued, Offer::Queued, Offer::Full]);
+        assert_eq!((waiting.frames.get(), waiting.bytes.get()), (3, 3));
+        assert!(std::future::poll_fn(|cx| inbox.poll_frame(cx)).await.is_some());
+        assert_eq!((waiting.frames.get(), waiting.bytes.get()), (2, 2));
+        drop(inbox);
+        assert_eq!((waiting.frames.get(), waiting.bytes.get()), (0, 0));
     }
 }

@@ -14,6 +14,8 @@ pub enum Step {
     Subscribe(Subscription),
     /// Ask the shard to take these away.
     Unsubscribe(Vec<CharacteristicId>),
+    /// Find the characteristics with these keys, and then take the message with them.
+    Find(ClientMessage, Vec<String>),
     /// Find out whose token this is.
     Authenticate(String),
 }
@@ -30,18 +32,26 @@ pub enum Session {
 impl Session {
     /// What one text frame asks for. `seq` is what the shard has processed.
     pub fn on_text(self, text: &str, seq: u64, now: DateTime<Utc>) -> Step {
-        match (self, ClientMessage::parse(text)) {
-            (_, Err(refusal)) => Step::Reply(refusal.into()),
-            (Self::Unknown, Ok(ClientMessage::Auth(token))) => Step::Authenticate(token),
-            (Self::Unknown, Ok(message)) => {
+        match ClientMessage::parse(text) {
+            Err(refusal) => Step::Reply(refusal.into()),
+            Ok(message) => self.on_message(message, seq, now),
+        }
+    }
+
+    /// What a message asks for.
+    pub fn on_message(self, message: ClientMessage, seq: u64, now: DateTime<Utc>) -> Step {
+        match (self, message) {
+            (Self::Unknown, ClientMessage::Auth(token)) => Step::Authenticate(token),
+            (Self::Unknown, message) => {
                 refuse(&message, ErrorCode::Forbidden, "the first message must be `auth` with a token")
             }
-            (Self::Listening, Ok(message @ ClientMessage::Auth(_))) => {
+            (Self::Listening, message @ ClientMessage::Auth(_)) => {
                 refuse(&message, ErrorCode::InvalidField, "this connection needs no `auth`")
             }
-            (Self::Listening, Ok(ClientMessage::Subscribe(subscription))) => Step::Subscribe(subscription),
-            (Self::Listening, Ok(ClientMessage::Unsubscribe(ids))) => Step::Unsubscribe(ids),
-            (Self::Listening, Ok(ClientMessage::Ping(ping))) => {
+            (Self::Listening, ClientMessage::Subscribe(subscription)) => Step::Subscribe(subscription),
+            (Self::Listening, ClientMessage::Unsubscribe(ids)) => Step::Unsubscribe(ids),
+            (Self::Listening, ClientMessage::ByKey(message, keys)) => Step::Find(*message, keys),
+            (Self::Listening, ClientMessage::Ping(ping)) => {
                 Step::Reply(ServerMessage::Pong { t: ping.t, server_time: now, seq })
             }
         }

@@ -6,6 +6,8 @@
 //!   queue before any event they are about, with the position and revisions from which to count.
 //! * **Full**: a client's queue that has no room ends that client (4008); nobody waits for it.
 //! * **Late**: a shard that fell off the ring reads the log from its position until it is back in the ring.
+//!   If the log does not hold them any more either, nobody is served with a hole: every client is let go as too slow
+//!   (4008: it connects again and resumes), and the shard goes on from the end of the log.
 //! * **Dies**: the process stops; clients connect again.
 //! * **Stops**: tells every client to go away, after what is already in its queue.
 
@@ -18,11 +20,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::broadcast::outbox::Offer;
-use crate::broadcast::subscriptions::Subscriptions;
-use crate::broadcast::{ConnectionId, History, Outbox, Outgoing, Settings, Start};
+use crate::broadcast::subscriptions::{Interest, Subscriptions};
+use crate::broadcast::withheld::Withheld;
+use crate::broadcast::{ConnectionId, History, HistoryError, Outbox, Outgoing, Settings, Start, Waiting};
 use crate::bus::{NextBatch, Subscription as Cursor};
 use crate::domain::ids::CharacteristicId;
 use crate::error_chain::error_chain;
@@ -30,13 +33,16 @@ use crate::metrics::{Kind, Metrics, Reason};
 use crate::protocol::close::CloseCode;
 use crate::protocol::event::LoggedEvent;
 use crate::protocol::frame;
-use crate::protocol::socket::{ErrorCode, Refusal, ServerMessage, Subscription, Welcome};
+use crate::protocol::socket::{Chosen, ErrorCode, Refusal, ServerMessage, Subscription, Welcome};
 
 /// Events taken from the bus at once, before requests get their turn.
 const BATCH: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
 
 /// How long to wait before a log that could not be read is read again.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// How long to wait for the relay when the log has been read to its end.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What a session asks of its shard.
 pub(super) enum Request {
@@ -53,6 +59,7 @@ pub struct ShardHandle {
     processed: Arc<AtomicU64>,
     head: watch::Receiver<u64>,
     epoch: Arc<str>,
+    waiting: Waiting,
 }
 
 /// The shard has stopped.
@@ -66,8 +73,9 @@ impl ShardHandle {
         processed: Arc<AtomicU64>,
         head: watch::Receiver<u64>,
         epoch: &str,
+        waiting: Waiting,
     ) -> Self {
-        Self { requests, processed, head, epoch: epoch.into() }
+        Self { requests, processed, head, epoch: epoch.into(), waiting }
     }
 
     /// Adds a connection and welcomes it: what goes to all after the welcome's position, it gets.
@@ -130,6 +138,11 @@ impl ShardHandle {
         *self.head.borrow()
     }
 
+    /// What waits in all its clients' queues.
+    pub fn waiting(&self) -> &Waiting {
+        &self.waiting
+    }
+
     /// The name of the log.
     pub fn epoch(&self) -> &str {
         &self.epoch
@@ -159,6 +172,7 @@ pub struct Shard {
     revisions: BTreeMap<CharacteristicId, u64>,
     connections: HashMap<ConnectionId, Outbox>,
     subscriptions: Subscriptions,
+    withheld: Withheld,
 }
 
 impl Shard {
@@ -176,6 +190,7 @@ impl Shard {
             revisions: start.revisions.into_iter().collect(),
             connections: HashMap::new(),
             subscriptions: Subscriptions::default(),
+            withheld: Withheld::default(),
         }
     }
 
@@ -215,13 +230,34 @@ impl Shard {
     async fn catch_up(&mut self, stop: &CancellationToken) {
         while !stop.is_cancelled() && self.cursor.seek(self.position + 1).is_err() {
             match self.history.page(self.position, self.settings.page_events.max(1)).await {
+                // The log has no more than that: the relay is about to publish it.
+                Ok(page) if page.is_empty() => sleep(LOOK_AGAIN).await,
                 Ok(page) => page.iter().for_each(|event| self.deliver(event)),
-                Err(error) => {
-                    warn!(error = %error_chain(&error), "a shard could not read the log, trying again");
-                    sleep(RETRY).await;
-                }
+                Err(HistoryError::Removed { floor }) => self.jump(floor).await,
+                Err(error) => wait_after(&error).await,
             }
             self.processed.store(self.position, Ordering::Release);
+        }
+    }
+
+    /// Lets every client go, since events up to `floor` cannot be told any more, and goes on from the end of the log.
+    async fn jump(&mut self, floor: u64) {
+        match self.history.revisions().await {
+            Ok((seq, revisions)) => {
+                let (position, clients) = (self.position, self.connections.len());
+                error!(
+                    position,
+                    floor, clients, "a shard fell behind the log itself, letting its clients go"
+                );
+                let all: Vec<_> = self.connections.drain().collect();
+                for (connection, outbox) in all {
+                    end(&outbox, CloseCode::TooSlow, &self.metrics);
+                    self.remove(connection);
+                }
+                self.revisions = revisions.into_iter().collect();
+                self.position = seq;
+            }
+            Err(error) => wait_after(&error).await,
         }
     }
 
@@ -229,10 +265,15 @@ impl Shard {
     fn deliver(&mut self, event: &LoggedEvent) {
         self.position = event.seq;
         self.revisions.insert(event.characteristic_id, event.revision);
-        let mut gone = Vec::new();
+        let (mut gone, mut passed_over) = (Vec::new(), Vec::new());
         let mut queued = 0;
+        let withheld = &mut self.withheld;
         let mut offer = |connection: ConnectionId, outbox: &Outbox| {
-            let outgoing = Outgoing { seq: Some(event.seq), frame: event.frame().clone() };
+            let frame = match withheld.take(connection, event.characteristic_id) {
+                0 => event.frame().clone(),
+                skipped => event.frame_after(skipped),
+            };
+            let outgoing = Outgoing { seq: Some(event.seq), frame };
             match outbox.offer(outgoing) {
                 Offer::Queued => queued += 1,
                 Offer::Full => gone.push((connection, true)),
@@ -242,13 +283,19 @@ impl Shard {
         if event.kind.goes_to_all() {
             self.connections.iter().for_each(|(connection, outbox)| offer(*connection, outbox));
         } else {
-            for connection in self.subscriptions.listeners(event.characteristic_id) {
-                if let Some(outbox) = self.connections.get(&connection) {
+            for (connection, interest) in self.subscriptions.listeners(event.characteristic_id) {
+                let Some(outbox) = self.connections.get(&connection) else { continue };
+                if event.is_history && !interest.history {
+                    passed_over.push(connection);
+                } else {
                     offer(connection, outbox);
                 }
             }
         }
         self.metrics.frames_queued.get_or_create(&Kind { kind: event.kind.as_str() }).inc_by(queued);
+        for connection in passed_over {
+            self.withheld.count(connection, event.characteristic_id);
+        }
         for (connection, too_slow) in gone {
             if too_slow {
                 count_close(CloseCode::TooSlow, &self.metrics);
@@ -275,14 +322,17 @@ impl Shard {
             return; // it was let go meanwhile
         }
         let (epoch, seq) = (self.epoch.clone(), self.position);
-        let answer = match subscription {
-            Subscription::All => {
-                self.subscriptions.add_all(connection);
+        let Subscription { chosen, history } = subscription;
+        let interest = Interest { history };
+        let answer = match chosen {
+            Chosen::All => {
+                self.subscriptions.add_all(connection, interest);
+                self.withheld.remove_connection(connection);
                 let revisions = self.revisions.iter().map(|(id, revision)| (id.get(), *revision)).collect();
                 let characteristic_ids = self.revisions.keys().copied().collect();
                 ServerMessage::Subscribed { characteristic_ids, all: true, epoch, seq, revisions }
             }
-            Subscription::These(ids) => {
+            Chosen::These(ids) => {
                 let most = self.settings.subscriptions_per_client;
                 if self.subscriptions.count_with(connection, &ids) > most {
                     let message = format!("a client may subscribe to {most} characteristics");
@@ -291,7 +341,8 @@ impl Shard {
                 }
                 let revision = |id: &CharacteristicId| self.revisions.get(id).copied().unwrap_or(0);
                 let revisions = ids.iter().map(|id| (id.get(), revision(id))).collect();
-                self.subscriptions.add(connection, ids.iter().copied());
+                self.subscriptions.add(connection, ids.iter().copied(), interest);
+                self.withheld.remove(connection, &ids);
                 ServerMessage::Subscribed { characteristic_ids: ids, all: false, epoch, seq, revisions }
             }
         };
@@ -305,6 +356,7 @@ impl Shard {
             return;
         }
         self.subscriptions.remove(connection, &ids);
+        self.withheld.remove(connection, &ids);
         self.reply(connection, &ServerMessage::Unsubscribed { characteristic_ids: ids });
     }
 
@@ -325,7 +377,13 @@ impl Shard {
     fn remove(&mut self, connection: ConnectionId) {
         self.connections.remove(&connection);
         self.subscriptions.remove_connection(connection);
+        self.withheld.remove_connection(connection);
     }
+}
+
+async fn wait_after(error: &HistoryError) {
+    warn!(error = %error_chain(error), "a shard could not read the log, trying again");
+    sleep(RETRY).await;
 }
 
 fn end(outbox: &Outbox, code: CloseCode, metrics: &Metrics) {

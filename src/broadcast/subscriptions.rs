@@ -8,33 +8,44 @@ use crate::domain::ids::CharacteristicId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
+/// What a connection wants of a characteristic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Interest {
+    /// Events of the past, too.
+    pub(super) history: bool,
+}
+
 /// Which connections listen to which characteristics.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    listeners: HashMap<CharacteristicId, HashSet<ConnectionId>>,
+    listeners: HashMap<CharacteristicId, HashMap<ConnectionId, Interest>>,
     chosen: HashMap<ConnectionId, HashSet<CharacteristicId>>,
-    to_all: HashSet<ConnectionId>,
+    to_all: HashMap<ConnectionId, Interest>,
 }
 
 impl Subscriptions {
-    /// Adds characteristics; those already there stay.
-    pub(super) fn add(&mut self, connection: ConnectionId, ids: impl IntoIterator<Item = CharacteristicId>) {
+    /// Adds characteristics; of those already there, the interest is replaced.
+    pub(super) fn add(
+        &mut self,
+        connection: ConnectionId,
+        ids: impl IntoIterator<Item = CharacteristicId>,
+        interest: Interest,
+    ) {
         let chosen = self.chosen.entry(connection).or_default();
         for id in ids {
-            if chosen.insert(id) {
-                self.listeners.entry(id).or_default().insert(connection);
-            }
+            chosen.insert(id);
+            self.listeners.entry(id).or_default().insert(connection, interest);
         }
     }
 
     /// Adds every characteristic there is and will be.
-    pub(super) fn add_all(&mut self, connection: ConnectionId) {
-        self.to_all.insert(connection);
+    pub(super) fn add_all(&mut self, connection: ConnectionId, interest: Interest) {
+        self.to_all.insert(connection, interest);
     }
 
     /// Whether a connection listens to every characteristic.
     pub(super) fn listens_to_all(&self, connection: ConnectionId) -> bool {
-        self.to_all.contains(&connection)
+        self.to_all.contains_key(&connection)
     }
 
     /// Takes characteristics away; who listens to all keeps those.
@@ -63,15 +74,18 @@ impl Subscriptions {
         chosen.map_or(0, HashSet::len) + new.len()
     }
 
-    /// Everyone who listens to a characteristic, once.
-    pub(super) fn listeners(&self, id: CharacteristicId) -> impl Iterator<Item = ConnectionId> {
-        let named = self.listeners.get(&id).into_iter().flatten();
-        named.filter(|connection| !self.to_all.contains(connection)).chain(&self.to_all).copied()
+    /// Everyone who listens to a characteristic, once. What was said of it by name counts more than what was said
+    /// of all.
+    pub(super) fn listeners(&self, id: CharacteristicId) -> impl Iterator<Item = (ConnectionId, Interest)> {
+        let named = self.listeners.get(&id);
+        let is_named = move |connection: &ConnectionId| named.is_some_and(|n| n.contains_key(connection));
+        let others = self.to_all.iter().filter(move |(connection, _)| !is_named(connection));
+        named.into_iter().flatten().chain(others).map(|(connection, interest)| (*connection, *interest))
     }
 }
 
 fn forget(
-    listeners: &mut HashMap<CharacteristicId, HashSet<ConnectionId>>,
+    listeners: &mut HashMap<CharacteristicId, HashMap<ConnectionId, Interest>>,
     id: CharacteristicId,
     connection: ConnectionId,
 ) {
@@ -85,7 +99,7 @@ fn forget(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::BTreeMap;
 
     use proptest::prelude::*;
 
@@ -93,8 +107,8 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Action {
-        Add(u64, Vec<i64>),
-        AddAll(u64),
+        Add(u64, Vec<i64>, bool),
+        AddAll(u64, bool),
         Remove(u64, Vec<i64>),
         Leave(u64),
     }
@@ -102,8 +116,8 @@ mod tests {
     fn actions() -> impl Strategy<Value = Vec<Action>> {
         let ids = || proptest::collection::vec(1i64..6, 0..4);
         let one = prop_oneof![
-            4 => (0u64..4, ids()).prop_map(|(c, ids)| Action::Add(c, ids)),
-            1 => (0u64..4).prop_map(Action::AddAll),
+            4 => (0u64..4, ids(), any::<bool>()).prop_map(|(c, ids, history)| Action::Add(c, ids, history)),
+            1 => (0u64..4, any::<bool>()).prop_map(|(c, history)| Action::AddAll(c, history)),
             3 => (0u64..4, ids()).prop_map(|(c, ids)| Action::Remove(c, ids)),
             2 => (0u64..4).prop_map(Action::Leave),
         ];
@@ -119,38 +133,40 @@ mod tests {
         #[test]
         fn both_directions_always_tell_the_same(actions in actions()) {
             let mut subscriptions = Subscriptions::default();
-            let mut pairs: BTreeSet<(u64, i64)> = BTreeSet::new();
-            let mut all: BTreeSet<u64> = BTreeSet::new();
+            let mut pairs: BTreeMap<(u64, i64), bool> = BTreeMap::new();
+            let mut all: BTreeMap<u64, bool> = BTreeMap::new();
             for action in actions {
                 match action {
-                    Action::Add(c, raw) => {
-                        subscriptions.add(ConnectionId(c), ids(&raw));
-                        pairs.extend(raw.iter().map(|id| (c, *id)));
+                    Action::Add(c, raw, history) => {
+                        subscriptions.add(ConnectionId(c), ids(&raw), Interest { history });
+                        pairs.extend(raw.iter().map(|id| ((c, *id), history)));
                     }
-                    Action::AddAll(c) => {
-                        subscriptions.add_all(ConnectionId(c));
-                        all.insert(c);
+                    Action::AddAll(c, history) => {
+                        subscriptions.add_all(ConnectionId(c), Interest { history });
+                        all.insert(c, history);
                     }
                     Action::Remove(c, raw) => {
                         subscriptions.remove(ConnectionId(c), &ids(&raw));
-                        pairs.retain(|(connection, id)| *connection != c || !raw.contains(id));
+                        pairs.retain(|(connection, id), _| *connection != c || !raw.contains(id));
                     }
                     Action::Leave(c) => {
                         subscriptions.remove_connection(ConnectionId(c));
-                        pairs.retain(|(connection, _)| *connection != c);
+                        pairs.retain(|(connection, _), _| *connection != c);
                         all.remove(&c);
                     }
                 }
                 for id in 1i64..6 {
-                    let found: Vec<u64> = subscriptions.listeners(ids(&[id])[0]).map(|c| c.0).collect();
-                    let once: BTreeSet<u64> = found.iter().copied().collect();
+                    let found: Vec<(u64, bool)> =
+                        subscriptions.listeners(ids(&[id])[0]).map(|(c, wants)| (c.0, wants.history)).collect();
+                    let once: BTreeMap<u64, bool> = found.iter().copied().collect();
                     prop_assert_eq!(found.len(), once.len());
-                    let due: BTreeSet<u64> =
-                        (0..4).filter(|c| all.contains(c) || pairs.contains(&(*c, id))).collect();
+                    let wants = |c: u64| pairs.get(&(c, id)).or_else(|| all.get(&c));
+                    let due: BTreeMap<u64, bool> =
+                        (0..4).filter_map(|c| wants(c).map(|history| (c, *history))).collect();
                     prop_assert_eq!(once, due);
                 }
                 for c in 0..4 {
-                    let named = pairs.iter().filter(|(connection, _)| *connection == c).count();
+                    let named = pairs.keys().filter(|(connection, _)| *connection == c).count();
                     prop_assert_eq!(subscriptions.count_with(ConnectionId(c), &[]), named);
                 }
             }

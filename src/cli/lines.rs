@@ -1,5 +1,7 @@
 //! One readable line per event, for a terminal. Times are UTC, values in the characteristic's own unit.
 
+use std::io::{self, Write as _};
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -7,6 +9,7 @@ use crate::domain::ids::LimitsId;
 use crate::domain::rules::Severity;
 use crate::protocol::client_side::{EventMessage, EventPayload};
 use crate::protocol::payload::{AckUpdate, ControlLimitsView, SamplePayload, ViolationView};
+use crate::protocol::update::{CharacteristicUpdate, SampleUpdate};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,16 @@ pub fn line(event: &EventMessage, style: Style) -> Option<String> {
             None,
             of_limits(limits),
         ),
+        EventPayload::SampleUpdate(update) => {
+            (Some(update.timestamp), format!("sample #{}", update.sample_id), None, of_exclusion(update))
+        }
+        EventPayload::ViolationUpdate(update) => {
+            let rest = format!("{}: {}", word(&update.status), printable(&update.reason));
+            (Some(update.timestamp), format!("violation #{}", update.violation_id), Some(ANSWERED), rest)
+        }
+        EventPayload::CharacteristicUpdate(update) => {
+            (Some(update.timestamp), "characteristic".to_owned(), None, of_change(update))
+        }
         EventPayload::Other { .. } => return None,
     };
     let time = time.map_or_else(|| "-".to_owned(), clock_time);
@@ -57,6 +70,12 @@ pub fn line(event: &EventMessage, style: Style) -> Option<String> {
     };
     let line = format!("{time:<20}  {what}  {:>5}  {rest}{withheld}", event.characteristic_id.get());
     Some(line)
+}
+
+/// A line beside the output.
+pub fn note(text: &str) {
+    // Nobody reads it any more: then nobody misses it.
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Text of the server without what could steer the terminal: escapes, line breaks, turned reading directions.
@@ -87,7 +106,8 @@ fn of_sample(sample: &SamplePayload) -> String {
 }
 
 fn of_violation(violation: &ViolationView) -> String {
-    let value = |value| number(value, violation.decimals);
+    let value =
+        |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| number(value, violation.decimals));
     let unit = violation.unit.as_deref().map(|unit| format!(" {}", printable(unit))).unwrap_or_default();
     format!(
         "{:<8}  {}: rule {} {}, {}  ({}{unit}, limits {} .. {})",
@@ -132,6 +152,18 @@ fn of_limits(limits: &ControlLimitsView) -> String {
         Some(reason) => format!("{line}: {}", printable(reason)),
         None => line,
     }
+}
+
+fn of_exclusion(update: &SampleUpdate) -> String {
+    let what = if update.is_excluded { "excluded" } else { "included again" };
+    let by = update.user.as_deref().map(|user| format!(" ({})", printable(user))).unwrap_or_default();
+    format!("{what}{by}: {}", printable(&update.reason))
+}
+
+fn of_change(update: &CharacteristicUpdate) -> String {
+    let changes: Vec<_> = update.changes.keys().map(|name| printable(name)).collect();
+    let by = update.user.as_deref().map(|user| format!(" ({})", printable(user))).unwrap_or_default();
+    format!("changed: {}{by}", changes.join(", "))
 }
 
 fn clock_time(time: DateTime<Utc>) -> String {

@@ -1,9 +1,14 @@
 //! The command line: one file for each command. Only here are arguments and signals read.
 
+mod check;
 mod demo;
+mod epoch;
+mod health;
 pub mod lines;
+mod replay;
 mod serve;
 pub mod tail;
+mod token;
 
 use std::process::ExitCode;
 
@@ -25,8 +30,16 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Show what Andon does: published data and a simulated process, on a throw-away database.
     Demo(demo::DemoArgs),
+    /// Send the rows of a CSV file as samples.
+    Replay(replay::ReplayArgs),
     /// Print a server's events as they happen.
     Tail(tail::TailArgs),
+    /// Ask whether a server is ready: exit code 0 if it is, 1 if not.
+    Health(health::HealthArgs),
+    /// Check settings and database, also beside a running server; changes nothing.
+    Check(epoch::DatabaseArgs),
+    /// The name of the event log.
+    Epoch(epoch::EpochArgs),
 }
 
 /// Runs the command that the arguments name.
@@ -50,7 +63,11 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(arguments) => serve::run(arguments, stop).await,
         Command::Demo(arguments) => demo::run(arguments, stop).await,
+        Command::Replay(arguments) => replay::run(arguments, stop).await,
         Command::Tail(arguments) => tail::run(arguments, stop).await,
+        Command::Health(arguments) => health::run(arguments).await,
+        Command::Check(arguments) => check::run(arguments).await,
+        Command::Epoch(arguments) => epoch::run(arguments).await,
     }
 }
 

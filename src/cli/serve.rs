@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::app::App;
-use crate::settings::{Overrides, Settings};
+use crate::settings::{self, Overrides, Settings};
 use crate::telemetry;
 
 /// What `andon serve` takes.
@@ -45,6 +46,10 @@ impl ServeArgs {
 pub async fn run(arguments: ServeArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref(), arguments.overrides())?;
     telemetry::start(&settings.log)?;
+    let ignored = settings::ignored_variables();
+    if !ignored.is_empty() {
+        warn!(variables = ?ignored, "left alone: Kubernetes sets these for a service of this name, they are no settings");
+    }
     App::builder(settings).build().await?.run(stop).await?;
     Ok(())
 }

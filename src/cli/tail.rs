@@ -4,15 +4,15 @@
 
 use std::env;
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use tokio::fs;
 use tokio::io::{AsyncWrite, AsyncWriteExt, stderr, stdout};
 use tokio_util::sync::CancellationToken;
 
 use super::lines::{Style, line, printable};
-use crate::client::{Backoff, ClientError, Gap, Incoming, Missed, Options, Reconnecting, Token, Update};
+use super::token::token;
+use crate::client::{Backoff, ClientError, Gap, Incoming, Missed, Options, Reconnecting, Update};
 use crate::clock;
 use crate::domain::ids::CharacteristicId;
 use crate::protocol::client_side::{EventMessage, EventPayload};
@@ -68,24 +68,13 @@ pub async fn run(args: TailArgs, stop: CancellationToken) -> anyhow::Result<()> 
         characteristics: args.characteristics,
         quiet_samples: args.quiet_samples,
     };
-    let tail = Tail { view, output: stdout(), notes: stderr() };
+    let tail = Tail { view, output: stdout(), notes: stderr(), server: printable(&args.server) };
     tail.follow(options, Backoff::usual(clock::nonce() as u64), stop).await
 }
 
 fn characteristic_id(text: &str) -> Result<CharacteristicId, String> {
     let id: i64 = text.parse().map_err(|_| "an id is a positive integer".to_owned())?;
     CharacteristicId::try_from(id).map_err(|error| error.to_string())
-}
-
-async fn token(given: Option<String>, file: Option<&Path>) -> anyhow::Result<Option<Token>> {
-    let text = match (given, file) {
-        (Some(text), _) => text,
-        (None, Some(file)) => {
-            fs::read_to_string(file).await.with_context(|| format!("--token-file {}", file.display()))?
-        }
-        (None, None) => return Ok(None),
-    };
-    Ok(Some(text.trim().parse().context("the token cannot be used")?))
 }
 
 fn style() -> Style {
@@ -109,8 +98,8 @@ struct View {
 impl View {
     fn subscription(&self) -> Subscription {
         match self.characteristics.as_slice() {
-            [] => Subscription::All,
-            these => Subscription::These(these.to_vec()),
+            [] => Subscription::all(),
+            these => Subscription::these(these.to_vec()),
         }
     }
 
@@ -139,6 +128,8 @@ struct Tail<O, N> {
     view: View,
     output: O,
     notes: N,
+    /// As it was given.
+    server: String,
 }
 
 /// Whether to go on.
@@ -155,10 +146,10 @@ impl<O: AsyncWrite + Unpin, N: AsyncWrite + Unpin> Tail<O, N> {
         backoff: Backoff,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let address = printable(&options.server.to_string());
         let connecting = Reconnecting::connect(options, self.view.subscription(), backoff);
         let Some(connected) = stop.run_until_cancelled(connecting).await else { return Ok(()) };
-        let mut client = connected.map_err(told).with_context(|| format!("no connection to {address}"))?;
+        let mut client =
+            connected.map_err(told).with_context(|| format!("no connection to {}", self.server))?;
         let ended = stop.run_until_cancelled(self.print_all(&mut client)).await;
         client.close().await;
         ended.unwrap_or(Ok(()))
@@ -188,6 +179,10 @@ impl<O: AsyncWrite + Unpin, N: AsyncWrite + Unpin> Tail<O, N> {
             Update::Incoming(Incoming::Gap(gap)) => self.note(&of_gap(gap)).await,
             Update::Incoming(Incoming::Server(ServerMessage::Error { message, .. })) => {
                 bail!("the server refused the subscription: {}", printable(&message));
+            }
+            Update::Incoming(Incoming::Server(ServerMessage::Subscribed { seq, .. })) => {
+                let told = of_beginning(&self.server, &self.view.characteristics, seq);
+                self.note(&told).await;
             }
             Update::Incoming(Incoming::Server(_)) => {}
             Update::Disconnected { error, retry_in } => {
@@ -231,6 +226,15 @@ fn told(error: ClientError) -> anyhow::Error {
         }
     }
     anyhow::Error::msg(printable(&told))
+}
+
+fn of_beginning(server: &str, characteristics: &[CharacteristicId], seq: u64) -> String {
+    let what = match characteristics {
+        [] => "all characteristics".to_owned(),
+        [one] => format!("characteristic {one}"),
+        these => format!("{} characteristics", these.len()),
+    };
+    format!("connected to {server}; events of {what} after position {seq} of the log follow")
 }
 
 fn of_gap(Gap { characteristic_id, expected, got }: Gap) -> String {

@@ -16,12 +16,19 @@ const SOCKET_PATH: &str = "/api/v1/ws";
 pub struct ServerAddress {
     given: String,
     socket: Uri,
+    /// Scheme, host, port and base path for plain requests, without a slash at the end.
+    base: String,
 }
 
 impl ServerAddress {
     /// The URL of the WebSocket.
     pub fn socket(&self) -> &Uri {
         &self.socket
+    }
+
+    /// The URL of a path of the server, such as `/health/ready`.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
     }
 
     pub(super) fn is_encrypted(&self) -> bool {
@@ -52,9 +59,9 @@ impl FromStr for ServerAddress {
             return Err(InvalidAddress::TooMuch);
         }
         let url: Uri = given.parse().map_err(InvalidAddress::NotAUrl)?;
-        let scheme = match url.scheme_str() {
-            Some("http" | "ws") => "ws",
-            Some("https" | "wss") => "wss",
+        let (scheme, plain) = match url.scheme_str() {
+            Some("http" | "ws") => ("ws", "http"),
+            Some("https" | "wss") => ("wss", "https"),
             _ => return Err(InvalidAddress::Scheme),
         };
         let authority = url.authority().filter(|a| !a.host().is_empty()).ok_or(InvalidAddress::NoHost)?;
@@ -62,10 +69,10 @@ impl FromStr for ServerAddress {
         if authority.as_str() != authority.host() && authority.port_u16().is_none() {
             return Err(InvalidAddress::Port);
         }
-        let base = url.path().trim_end_matches('/');
-        let socket = format!("{scheme}://{authority}{base}{SOCKET_PATH}");
+        let path = url.path().trim_end_matches('/');
+        let socket = format!("{scheme}://{authority}{path}{SOCKET_PATH}");
         let socket = socket.parse().map_err(InvalidAddress::NotAUrl)?;
-        Ok(Self { given: given.to_owned(), socket })
+        Ok(Self { given: given.to_owned(), socket, base: format!("{plain}://{authority}{path}") })
     }
 }
 
@@ -128,6 +135,17 @@ mod tests {
                 (address.socket().to_string(), address.to_string()),
                 (socket.to_owned(), given.to_owned())
             );
+        }
+    }
+
+    #[test]
+    fn paths_of_the_server_stand_behind_the_base_path() {
+        for (given, url) in [
+            ("http://localhost:8080/", "http://localhost:8080/health/ready"),
+            ("wss://plant.example/andon/", "https://plant.example/andon/health/ready"),
+        ] {
+            let address: ServerAddress = given.parse().expect(given);
+            assert_eq!(address.url("/health/ready"), url);
         }
     }
 

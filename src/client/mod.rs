@@ -2,12 +2,14 @@
 //!
 //! [`Client`] is one connection and starts no task: it answers pings and notices silence while somebody waits in
 //! [`Client::next`]. [`Reconnecting`] connects again when that breaks, and says what may have been missed.
+//! [`Rest`] sends requests.
 
 mod address;
 mod backoff;
 mod connection;
 mod error;
 mod reconnecting;
+mod rest;
 mod revisions;
 mod tls;
 
@@ -22,6 +24,7 @@ pub use address::{InvalidAddress, InvalidToken, ServerAddress, Token};
 pub use backoff::Backoff;
 pub use error::ClientError;
 pub use reconnecting::{Missed, Reconnecting, Update};
+pub use rest::Rest;
 pub use revisions::Gap;
 
 use self::connection::Connection;

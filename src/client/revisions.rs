@@ -40,11 +40,9 @@ impl Revisions {
         }
     }
 
-    /// A repeated subscription changes nothing: what was counted before it goes on.
+    /// Each subscription tells anew from where to count; what was withheld before it counts no more.
     fn begin(&mut self, ids: &[CharacteristicId], revisions: &BTreeMap<i64, u64>) {
-        for id in ids {
-            self.newest.entry(*id).or_insert_with(|| revisions.get(&id.get()).copied().unwrap_or(0));
-        }
+        self.newest.extend(ids.iter().map(|id| (*id, revisions.get(&id.get()).copied().unwrap_or(0))));
     }
 
     /// Counts an event. One of a characteristic that is not subscribed to (an acknowledgement) is not checked.

@@ -16,16 +16,23 @@ pub(super) async fn connector(server: &ServerAddress) -> Result<Connector, Clien
     if !server.is_encrypted() {
         return Ok(Connector::Plain);
     }
-    // Read anew for each connection, so that a renewed authority is seen. It reads hundreds of files.
-    let roots = spawn_blocking(trusted_roots).await.map_err(io::Error::other).and_then(|roots| roots);
+    Ok(Connector::Rustls(Arc::new(config(server).await?)))
+}
+
+/// How TLS is spoken with that address; where it is not encrypted, nothing is trusted.
+pub(super) async fn config(server: &ServerAddress) -> Result<ClientConfig, ClientError> {
+    let roots = match server.is_encrypted() {
+        // Read anew for each connection, so that a renewed authority is seen. It reads hundreds of files.
+        true => spawn_blocking(trusted_roots).await.map_err(io::Error::other).and_then(|roots| roots),
+        false => Ok(RootCertStore::empty()),
+    };
     let roots = roots.map_err(ClientError::Unreachable)?;
     // The provider is named, so that another crate that brings its own cannot make the choice ambiguous.
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring knows the default versions")
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Connector::Rustls(Arc::new(config)))
+        .with_no_client_auth())
 }
 
 /// The machine's store, or the file that `SSL_CERT_FILE` names.

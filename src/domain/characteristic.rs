@@ -14,6 +14,8 @@ const MAX_TEXT_CHARS: usize = 4000;
 const MAX_GROUP_CHARS: usize = 500;
 const MAX_TAGS: usize = 50;
 const MAX_DECIMALS: u32 = 15;
+/// The most samples that provisional limits wait for; they are read within one transaction.
+const MAX_AUTO_LIMITS_AFTER: u32 = 1_000;
 
 /// A part of a definition that cannot be, and what would be right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +35,7 @@ impl CharacteristicKey {
     /// # Errors
     /// [`DefinitionError`], if it is empty, too long, or holds white space or control characters.
     pub fn new(key: String) -> Result<Self, DefinitionError> {
-        let visible = key.chars().all(|c| !c.is_whitespace() && !c.is_control());
-        if visible && (1..=MAX_KEY_CHARS).contains(&key.chars().count()) {
+        if is_visible(&key) {
             Ok(Self(key))
         } else {
             Err(DefinitionError { field: "key", rule: "must be 1 to 128 visible characters" })
@@ -45,6 +46,12 @@ impl CharacteristicKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether `text` is 1 to [`MAX_KEY_CHARS`] visible characters: what names things over the wire.
+pub fn is_visible(text: &str) -> bool {
+    let visible = text.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    visible && (1..=MAX_KEY_CHARS).contains(&text.chars().count())
 }
 
 /// What the owner says about a characteristic. Checked by [`Definition::checked`].
@@ -78,6 +85,8 @@ pub struct Definition {
     pub tags: Vec<String>,
     /// What to do when it signals.
     pub reaction_plan: Option<String>,
+    /// Calculates provisional limits once from the first so many samples of a phase without limits.
+    pub auto_limits_after: Option<u32>,
 }
 
 impl Definition {
@@ -101,6 +110,9 @@ impl Definition {
         }
         if self.decimals.is_some_and(|d| d > MAX_DECIMALS) {
             return fail("decimals", "must be from 0 to 15");
+        }
+        if self.auto_limits_after.is_some_and(|n| !(2..=MAX_AUTO_LIMITS_AFTER).contains(&n)) {
+            return fail("auto_limits_after", "must be from 2 to 1000");
         }
         for (field, value) in [("target", self.target), ("usl", self.usl), ("lsl", self.lsl)] {
             if value.is_some_and(|v| !v.is_finite()) {
@@ -167,6 +179,8 @@ pub struct Characteristic {
     pub rules: RuleSet,
     /// When it was defined.
     pub created_at: DateTime<Utc>,
+    /// Hidden, and takes no samples any more.
+    pub is_retired: bool,
 }
 
 #[cfg(test)]
@@ -189,6 +203,7 @@ mod tests {
             group: Some("plant/line4".to_owned()),
             tags: vec![],
             reaction_plan: None,
+            auto_limits_after: None,
         }
     }
 

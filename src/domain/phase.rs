@@ -9,6 +9,29 @@ use crate::domain::chart::ChartKind;
 use crate::domain::ids::{CharacteristicId, LimitsId, SampleId};
 use crate::domain::limits::{ControlLimits, DispersionLimits};
 
+/// Whether a characteristic has control limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitsState {
+    /// None: its samples are not judged.
+    None,
+    /// Calculated from the first samples, without anybody having looked at them.
+    Provisional,
+    /// Limits judge its samples.
+    InForce,
+}
+
+impl LimitsState {
+    /// The state that limits make.
+    pub fn of(phase: Option<&Phase>) -> Self {
+        match phase {
+            None => Self::None,
+            Some(phase) if phase.is_provisional => Self::Provisional,
+            Some(_) => Self::InForce,
+        }
+    }
+}
+
 /// Where limits come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,6 +103,10 @@ pub struct Phase {
     pub method: LimitsMethod,
     /// What they were estimated from; `None` for given limits.
     pub baseline: Option<BaselineRange>,
+    /// Calculated from the first samples without anybody having looked at them.
+    pub is_provisional: bool,
+    /// Samples from this id on belong to the phase.
+    pub from_sample_id: SampleId,
     /// When they were set.
     pub timestamp: DateTime<Utc>,
     /// Why.

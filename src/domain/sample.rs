@@ -1,8 +1,11 @@
 //! A subgroup of measurements and what is plotted of it, in the characteristic's own unit.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
+use crate::domain::characteristic::{DefinitionError, is_visible};
 use crate::domain::chart::Zone;
+use crate::domain::foreign::Origin;
 use crate::domain::ids::{CharacteristicId, LimitsId, SampleId};
 use crate::domain::limits::LARGEST_VALUE;
 
@@ -86,21 +89,57 @@ impl Subgroup {
     }
 }
 
+/// How a sample is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// As it happens: judged, and whoever listens is told.
+    #[default]
+    Live,
+    /// Of the past: judged, but its violations wait for nobody, and only who asks for history is told.
+    History,
+    /// Only kept: not judged, part of no pattern and of no baseline.
+    Store,
+}
+
+/// The sender's own name of a sample, unique within its characteristic: 1 to 128 visible characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SampleKey(String);
+
+impl SampleKey {
+    /// # Errors
+    /// [`DefinitionError`], if it is empty, too long, or holds white space or control characters.
+    pub fn new(key: String) -> Result<Self, DefinitionError> {
+        if is_visible(&key) {
+            Ok(Self(key))
+        } else {
+            Err(DefinitionError { field: "key", rule: "must be 1 to 128 visible characters" })
+        }
+    }
+
+    /// The key itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// How a sample was judged, by the limits in force when it arrived.
+///
+/// What another system judged ([`Sample::origin`]) has no limits of ours, and of the lines only what it told.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judgement {
     /// The limits that judged it.
-    pub limits_id: LimitsId,
+    pub limits_id: Option<LimitsId>,
     /// Where the plotted value lies.
-    pub zone: Zone,
+    pub zone: Option<Zone>,
     /// Whether no rule fired.
     pub in_control: bool,
     /// Upper control limit for this sample's size.
-    pub ucl: f64,
+    pub ucl: Option<f64>,
     /// Center line.
-    pub center_line: f64,
+    pub center_line: Option<f64>,
     /// Lower control limit for this sample's size.
-    pub lcl: f64,
+    pub lcl: Option<f64>,
 }
 
 /// A sample as it is stored.
@@ -126,6 +165,12 @@ pub struct Sample {
     pub out_of_spec: Option<u32>,
     /// Counts as never taken.
     pub is_excluded: bool,
+    /// How it is meant.
+    pub mode: Mode,
+    /// The sender's own name of it.
+    pub key: Option<SampleKey>,
+    /// The other system that judged it, if it was not this one.
+    pub origin: Option<Origin>,
     /// The production batch, as the sender calls it.
     pub batch: Option<String>,
     /// Who measured.

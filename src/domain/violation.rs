@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::chart::{Chart, Side};
+use crate::domain::foreign::Origin;
 use crate::domain::ids::{CharacteristicId, SampleId, ViolationId};
 use crate::domain::rules::Severity;
 
@@ -28,6 +29,8 @@ pub struct Acknowledgement {
     pub comment: Option<String>,
     /// When.
     pub timestamp: DateTime<Utc>,
+    /// The other system in which it was answered, if it was not this one.
+    pub source: Option<String>,
 }
 
 /// At most one per sample, chart and rule; never deleted by re-judging.
@@ -35,8 +38,8 @@ pub struct Acknowledgement {
 pub struct Violation {
     /// Its id.
     pub id: ViolationId,
-    /// The newest sample of the pattern.
-    pub sample_id: SampleId,
+    /// The newest sample of the pattern; `None` where another system told of none that is known here.
+    pub sample_id: Option<SampleId>,
     /// Whose chart.
     pub characteristic_id: CharacteristicId,
     /// Which of its two charts.
@@ -51,18 +54,19 @@ pub struct Violation {
     pub message: String,
     /// On which side of the center line, if on one.
     pub side: Option<Side>,
-    /// The plotted value, in the characteristic's unit.
-    pub value: f64,
+    /// The plotted value, in the characteristic's unit. This and the next five are always there, unless
+    /// another system judged and did not tell.
+    pub value: Option<f64>,
     /// Center line that judged it.
-    pub center_line: f64,
+    pub center_line: Option<f64>,
     /// Upper control limit that judged it.
-    pub ucl: f64,
+    pub ucl: Option<f64>,
     /// Lower control limit that judged it.
-    pub lcl: f64,
+    pub lcl: Option<f64>,
     /// Process sigma (single observations).
-    pub sigma: f64,
+    pub sigma: Option<f64>,
     /// Measurements of the sample.
-    pub n: u32,
+    pub n: Option<u32>,
     /// Members of the pattern, oldest first.
     pub involved_sample_ids: Vec<SampleId>,
     /// The sample's time.
@@ -71,8 +75,23 @@ pub struct Violation {
     pub created_at: DateTime<Utc>,
     /// Whether it waits for an operator.
     pub requires_acknowledgement: bool,
+    /// Found when the sample was judged again, after another one was excluded or included.
+    pub rejudged: bool,
+    /// Of a sample of the past: who does not ask for history is not told.
+    pub is_history: bool,
+    /// The other system that judged it, if it was not this one.
+    pub origin: Option<Origin>,
+    /// That system's id of the sample.
+    pub external_sample_id: Option<String>,
     /// Whether it still holds.
     pub status: ViolationStatus,
     /// The answer, once there is one.
     pub acknowledgement: Option<Acknowledgement>,
+}
+
+impl Violation {
+    /// Neither acknowledged nor withdrawn.
+    pub fn is_open(&self) -> bool {
+        self.acknowledgement.is_none() && self.status == ViolationStatus::Open
+    }
 }

@@ -15,10 +15,8 @@ use tokio::time::timeout;
 
 use crate::http::Settings;
 use crate::http::error::{ApiError, Kind};
+use crate::http::idempotency;
 use crate::protocol::problem::in_words_of_json;
-
-/// A header of the contract that is not built yet: refused, so that nobody relies on it in vain.
-const NOT_BUILT: &str = "Idempotency-Key";
 
 /// A body that is valid JSON of type `T`: an object, unless `ARRAY` says that it may be an array, too.
 pub struct Json<T, const ARRAY: bool = false>(pub T);
@@ -29,7 +27,10 @@ impl<T: DeserializeOwned + 'static, const ARRAY: bool> FromRequest for Json<T, A
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move { parse::<_, ARRAY>(&read(&request, payload).await?).map(Json) })
+        Box::pin(async move {
+            idempotency::refuse(&request)?;
+            parse::<_, ARRAY>(&read(&request, payload, is_json).await?).map(Json)
+        })
     }
 }
 
@@ -46,9 +47,9 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            refuse_what_is_not_built(&request)?;
+            idempotency::refuse(&request)?;
             if request.headers().contains_key(CONTENT_TYPE) {
-                let body = read(&request, payload).await?;
+                let body = read(&request, payload, is_json).await?;
                 return match body.is_empty() {
                     true => Ok(Self(T::default())),
                     false => parse::<_, false>(&body).map(OptionalJson),
@@ -65,9 +66,16 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
     }
 }
 
-async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, ApiError> {
-    refuse_what_is_not_built(request)?;
-    if !is_json(request) {
+/// The whole body, of a media type that `takes` says yes to.
+///
+/// # Errors
+/// 415, 413 and 408; 400 for a body that ended too early.
+pub async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    takes: fn(&HttpRequest) -> bool,
+) -> Result<Bytes, ApiError> {
+    if !takes(request) {
         return Err(unsupported());
     }
     let settings = request.app_data::<Data<Settings>>().expect("app_data has the settings");
@@ -95,14 +103,8 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> 
     Ok(body.freeze())
 }
 
-fn refuse_what_is_not_built(request: &HttpRequest) -> Result<(), ApiError> {
-    if request.headers().contains_key(NOT_BUILT) {
-        return Err(ApiError::new(Kind::InvalidField, "the header Idempotency-Key is not supported yet"));
-    }
-    Ok(())
-}
-
-fn is_json(request: &HttpRequest) -> bool {
+/// Whether the body is said to be JSON.
+pub fn is_json(request: &HttpRequest) -> bool {
     let Ok(Some(mime)) = request.mime_type() else { return false };
     mime.type_() == "application" && (mime.subtype() == "json" || mime.suffix().is_some_and(|s| s == "json"))
 }

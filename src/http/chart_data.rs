@@ -1,12 +1,12 @@
 //! `/characteristics/{id}/chart-data`: everything that a control chart draws.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 
 use crate::domain::ids::CharacteristicId;
 use crate::domain::phase::Phase;
 use crate::domain::sample::Sample;
 use crate::domain::violation::Violation;
+use crate::http::answer::Done;
 use crate::http::auth::{Authorized, Read};
 use crate::http::characteristics::existing;
 use crate::http::error::ApiError;
@@ -25,7 +25,7 @@ pub async fn get(
     times: Data<input::Settings>,
     id: Path<CharacteristicId>,
     query: Query<ChartQuery>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Done<ChartDataView>, ApiError> {
     let ChartQuery { from, to, limit } = query.0;
     let page = page(None, limit)?;
     let record = existing(&store, *id).await?;
@@ -33,13 +33,13 @@ pub async fn get(
     let filter = SampleFilter { characteristic_id: Some(*id), from, to };
     let samples = store.newest(&filter, page).await?;
     let fired = store.violations_of_samples(samples.iter().map(|sample| sample.id)).await?;
-    let judged_by = samples.iter().filter_map(|sample| sample.judgement.map(|j| j.limits_id));
+    let judged_by = samples.iter().filter_map(|sample| sample.judgement.and_then(|j| j.limits_id));
     let phases = store.phases_by_id(judged_by).await?;
 
     let in_force = record.phase.as_ref();
     let oldest_first = || samples.iter().rev();
     let violations = |sample: &Sample| fired.get(&sample.id).map_or(&[][..], Vec::as_slice);
-    let limits_of = |sample: &Sample| sample.judgement.and_then(|j| phases.get(&j.limits_id));
+    let limits_of = |sample: &Sample| sample.judgement.and_then(|j| phases.get(&j.limits_id?));
     let definition = record.characteristic.definition;
     let view = ChartDataView {
         characteristic_id: *id,
@@ -57,7 +57,7 @@ pub async fn get(
         unit: definition.unit,
         decimals: definition.decimals,
     };
-    Ok(HttpResponse::Ok().json(view))
+    Ok(Done(view))
 }
 
 fn point(sample: &Sample, violations: &[Violation], in_force: Option<&Phase>) -> ChartPoint {
@@ -77,11 +77,11 @@ fn point(sample: &Sample, violations: &[Violation], in_force: Option<&Phase>) ->
         timestamp: sample.timestamp,
         value: sample.subgroup.mean,
         n: sample.subgroup.n,
-        limits_id: judgement.map(|j| j.limits_id),
-        ucl: judgement.map(|j| j.ucl),
-        center_line: judgement.map(|j| j.center_line),
-        lcl: judgement.map(|j| j.lcl),
-        zone: judgement.map(|j| j.zone),
+        limits_id: judgement.and_then(|j| j.limits_id),
+        ucl: judgement.and_then(|j| j.ucl),
+        center_line: judgement.and_then(|j| j.center_line),
+        lcl: judgement.and_then(|j| j.lcl),
+        zone: judgement.and_then(|j| j.zone),
         in_control: judgement.map(|j| j.in_control),
         is_excluded: sample.is_excluded,
         baseline: !sample.is_excluded

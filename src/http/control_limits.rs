@@ -1,11 +1,11 @@
 //! `/characteristics/{id}/control-limits`.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 
 use crate::clock::Clock;
 use crate::domain::characteristic::is_text;
 use crate::domain::ids::CharacteristicId;
+use crate::http::answer::Done;
 use crate::http::auth::{Authorized, Operate, Read};
 use crate::http::body::{Json, OptionalJson};
 use crate::http::characteristics::existing;
@@ -13,13 +13,14 @@ use crate::http::error::{ApiError, Kind};
 use crate::http::input::{self, NoQuery, Query, acting_user_if_known, page, page_of};
 use crate::protocol::payload::ControlLimitsView;
 use crate::protocol::rest::{
-    BaselineSignal, BaselineView, CalculationView, PageQuery, Recalculate, RecalculationView, SetLimits,
+    BaselineSignal, BaselineView, CalculationView, PageQuery, PageView, Recalculate, RecalculationView,
+    SetLimits,
 };
 use crate::services::{ControlLimitService, GivenLimits, Selection, Signed};
 use crate::store::Store;
 
 /// Below this, limits say little about a process.
-const MIN_SAMPLES: u32 = 25;
+pub const MIN_SAMPLES: u32 = 25;
 const MAX_REASON_CHARS: usize = 1_000;
 
 /// `GET .../control-limits`: all phases, newest first.
@@ -28,12 +29,12 @@ pub async fn list(
     store: Data<Store>,
     id: Path<CharacteristicId>,
     query: Query<PageQuery>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Done<PageView<ControlLimitsView>>, ApiError> {
     let page = page(query.0.offset, query.0.limit)?;
     existing(&store, *id).await?;
     let phases = store.phases(*id, page).await?;
     let items: Vec<_> = phases.items.iter().map(ControlLimitsView::new).collect();
-    Ok(page_of(items, phases.total, page))
+    Ok(Done(page_of(items, phases.total, page)))
 }
 
 /// `PUT .../control-limits`.
@@ -43,7 +44,7 @@ pub async fn set(
     id: Path<CharacteristicId>,
     body: Json<SetLimits>,
     _: NoQuery,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Done<ControlLimitsView>, ApiError> {
     let SetLimits { center_line, ucl, lcl, sigma, reason, user } = body.0;
     let given = match (ucl, lcl, sigma) {
         (Some(ucl), Some(lcl), None) => GivenLimits::Limits { center_line, ucl, lcl },
@@ -55,7 +56,7 @@ pub async fn set(
     };
     let signed = Signed { user: acting_user_if_known(&caller.0, user)?, reason: checked_reason(reason)? };
     let change = limits.set(*id, given, signed).await??;
-    Ok(HttpResponse::Ok().json(ControlLimitsView::new(&change.after)))
+    Ok(Done(ControlLimitsView::new(&change.after)))
 }
 
 /// `POST .../control-limits/recalculate`.
@@ -67,13 +68,16 @@ pub async fn recalculate(
     id: Path<CharacteristicId>,
     body: OptionalJson<Recalculate>,
     _: NoQuery,
-) -> Result<HttpResponse, ApiError> {
-    let Recalculate { from, to, last_n, min_samples, preview, reason, user } = body.0;
+) -> Result<Done<RecalculationView>, ApiError> {
+    let Recalculate { from, to, last_n, min_samples, method, exclude_out_of_control, preview, reason, user } =
+        body.0;
     let selection = Selection {
         from: times.field("from", from.as_deref())?,
         to: times.field("to", to.as_deref())?,
         last_n: last_n.map(|n| at_least_two("last_n", n)).transpose()?,
         min_samples: at_least_two("min_samples", min_samples.unwrap_or(MIN_SAMPLES))?,
+        method,
+        exclude_out_of_control,
         preview,
     };
     let signed = Signed { user: acting_user_if_known(&caller.0, user)?, reason: checked_reason(reason)? };
@@ -95,9 +99,10 @@ pub async fn recalculate(
             last_sample_id: found.baseline.last_sample_id,
             n: found.baseline.sample_count,
             signals: found.signals.iter().map(signal).collect(),
+            left_out: found.left_out.clone(),
         },
     };
-    Ok(HttpResponse::Ok().json(view))
+    Ok(Done(view))
 }
 
 fn at_least_two(name: &str, n: u32) -> Result<u32, ApiError> {

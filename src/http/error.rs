@@ -3,89 +3,99 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use tracing::error;
 
 use crate::error_chain::error_chain;
 use crate::protocol::problem::{self, AcknowledgementView, FieldError, Problem, shortened};
 use crate::protocol::rest::{ItemError, RulesError};
+use crate::services::foreign_events::ForeignEventError;
 use crate::services::{
-    AcknowledgeError, CommitError, CreateError, LimitsRefusal, ReasonCodesError, RulesUpdateError,
-    SampleError,
+    AcknowledgeError, ChangeError, CommitError, CreateError, DeleteError, ExclusionError, LimitsRefusal,
+    ReasonCodesError, RulesUpdateError, SampleError,
 };
 use crate::store::StoreError;
 
-/// The kinds of problems: a closed set, each with its name, title and status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    InvalidJson,
-    InvalidField,
-    InvalidQuery,
-    Timeout,
-    TooLarge,
-    UnsupportedMediaType,
-    NotFound,
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident $(($with:ty))?, $name:literal, $status:ident, $title:literal;)*) => {
+        /// The kinds of problems: a closed set, each with its name, title and status.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Kind {
+            $($(#[$doc])* $kind $(($with))?,)*
+        }
+
+        impl Kind {
+            /// The names of all kinds.
+            pub const NAMES: &[&str] = &[$($name),*];
+
+            const fn describe(self) -> (&'static str, &'static str, StatusCode) {
+                match self {
+                    $(kinds!(@pattern $kind $($with)?) => ($name, $title, StatusCode::$status),)*
+                }
+            }
+        }
+    };
+    (@pattern $kind:ident) => { Self::$kind };
+    (@pattern $kind:ident $with:ty) => { Self::$kind(_) };
+}
+
+kinds! {
+    InvalidJson, "invalid_json", BAD_REQUEST, "The body is not JSON";
+    InvalidField, "invalid_field", UNPROCESSABLE_ENTITY, "The body does not validate";
+    InvalidQuery, "invalid_query", UNPROCESSABLE_ENTITY, "The query does not validate";
+    InvalidHeader, "invalid_header", UNPROCESSABLE_ENTITY, "A header does not validate";
+    OtherBody, "other_body", UNPROCESSABLE_ENTITY, "The key was used before";
+    Timeout, "timeout", REQUEST_TIMEOUT, "The request took too long";
+    TooLarge, "too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    UnsupportedMediaType, "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The media type is not supported";
+    NotFound, "not_found", NOT_FOUND, "There is nothing here";
     /// With the methods that are.
-    MethodNotAllowed(&'static str),
-    NotAuthenticated,
-    Forbidden,
-    OriginNotAllowed,
-    NotWebSocket,
-    UnknownCharacteristic,
-    UnknownSample,
-    UnknownViolation,
-    InvalidMeasurements,
-    InvalidTimestamp,
-    InvalidLimits,
-    NoVariation,
-    TooFewSamples,
-    KeyTaken,
-    AlreadyAcknowledged,
-    Busy,
-    Unavailable,
-    Internal,
+    MethodNotAllowed(&'static str), "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed";
+    NotAuthenticated, "not_authenticated", UNAUTHORIZED, "A token is required";
+    Forbidden, "forbidden", FORBIDDEN, "The token may not do this";
+    OriginNotAllowed, "origin_not_allowed", FORBIDDEN, "The origin is not allowed";
+    NotWebSocket, "not_websocket", BAD_REQUEST, "A WebSocket handshake is expected";
+    UnknownCharacteristic, "unknown_characteristic", NOT_FOUND, "Unknown characteristic";
+    UnknownSample, "unknown_sample", NOT_FOUND, "Unknown sample";
+    UnknownViolation, "unknown_violation", NOT_FOUND, "Unknown violation";
+    InvalidMeasurements, "invalid_measurements", UNPROCESSABLE_ENTITY, "The measurements make no sample";
+    InvalidTimestamp, "invalid_timestamp", UNPROCESSABLE_ENTITY, "The time is not usable";
+    InvalidLimits, "invalid_limits", UNPROCESSABLE_ENTITY, "These cannot be control limits";
+    NoVariation, "no_variation", UNPROCESSABLE_ENTITY, "The samples do not vary";
+    TooFewSamples, "too_few_samples", CONFLICT, "Too few samples";
+    KeyTaken, "key_taken", CONFLICT, "The key is taken";
+    HasSamples, "has_samples", CONFLICT, "The characteristic has samples";
+    Retired, "retired", CONFLICT, "The characteristic is retired";
+    AlreadyAcknowledged, "already_acknowledged", CONFLICT, "Already acknowledged";
+    Busy, "busy", SERVICE_UNAVAILABLE, "Too much is waiting";
+    Unavailable, "unavailable", SERVICE_UNAVAILABLE, "The database is not available";
+    Internal, "internal", INTERNAL_SERVER_ERROR, "An internal error";
 }
 
 impl Kind {
-    const fn describe(self) -> (&'static str, &'static str, StatusCode) {
-        use StatusCode as S;
+    /// The name that `type` ends with.
+    pub const fn name(self) -> &'static str {
+        self.describe().0
+    }
+
+    /// The same sentence for every problem of this kind.
+    pub const fn title(self) -> &'static str {
+        self.describe().1
+    }
+
+    /// The status that it is answered with.
+    pub const fn status(self) -> StatusCode {
+        self.describe().2
+    }
+
+    /// The header that comes along with it, if one does: its name and value.
+    pub const fn header(self) -> Option<(HeaderName, &'static str)> {
         match self {
-            Self::InvalidJson => ("invalid_json", "The body is not JSON", S::BAD_REQUEST),
-            Self::InvalidField => ("invalid_field", "The body does not validate", S::UNPROCESSABLE_ENTITY),
-            Self::InvalidQuery => ("invalid_query", "The query does not validate", S::UNPROCESSABLE_ENTITY),
-            Self::Timeout => ("timeout", "The request took too long", S::REQUEST_TIMEOUT),
-            Self::TooLarge => ("too_large", "The body is too large", S::PAYLOAD_TOO_LARGE),
-            Self::UnsupportedMediaType => {
-                ("unsupported_media_type", "The media type is not supported", S::UNSUPPORTED_MEDIA_TYPE)
-            }
-            Self::NotFound => ("not_found", "There is nothing here", S::NOT_FOUND),
-            Self::MethodNotAllowed(_) => {
-                ("method_not_allowed", "The method is not allowed", S::METHOD_NOT_ALLOWED)
-            }
-            Self::NotAuthenticated => ("not_authenticated", "A token is required", S::UNAUTHORIZED),
-            Self::Forbidden => ("forbidden", "The token may not do this", S::FORBIDDEN),
-            Self::OriginNotAllowed => ("origin_not_allowed", "The origin is not allowed", S::FORBIDDEN),
-            Self::NotWebSocket => ("not_websocket", "A WebSocket handshake is expected", S::BAD_REQUEST),
-            Self::UnknownCharacteristic => ("unknown_characteristic", "Unknown characteristic", S::NOT_FOUND),
-            Self::UnknownSample => ("unknown_sample", "Unknown sample", S::NOT_FOUND),
-            Self::UnknownViolation => ("unknown_violation", "Unknown violation", S::NOT_FOUND),
-            Self::InvalidMeasurements => {
-                ("invalid_measurements", "The measurements make no sample", S::UNPROCESSABLE_ENTITY)
-            }
-            Self::InvalidTimestamp => {
-                ("invalid_timestamp", "The time is not usable", S::UNPROCESSABLE_ENTITY)
-            }
-            Self::InvalidLimits => {
-                ("invalid_limits", "These cannot be control limits", S::UNPROCESSABLE_ENTITY)
-            }
-            Self::NoVariation => ("no_variation", "The samples do not vary", S::UNPROCESSABLE_ENTITY),
-            Self::TooFewSamples => ("too_few_samples", "Too few samples", S::CONFLICT),
-            Self::KeyTaken => ("key_taken", "The key is taken", S::CONFLICT),
-            Self::AlreadyAcknowledged => ("already_acknowledged", "Already acknowledged", S::CONFLICT),
-            Self::Busy => ("busy", "Too much is waiting", S::SERVICE_UNAVAILABLE),
-            Self::Unavailable => ("unavailable", "The database is not available", S::SERVICE_UNAVAILABLE),
-            Self::Internal => ("internal", "An internal error", S::INTERNAL_SERVER_ERROR),
+            Self::NotAuthenticated => Some((WWW_AUTHENTICATE, "Bearer")),
+            Self::Busy | Self::Unavailable => Some((RETRY_AFTER, "1")),
+            Self::MethodNotAllowed(methods) => Some((ALLOW, methods)),
+            _ => None,
         }
     }
 }
@@ -113,11 +123,16 @@ impl ApiError {
         Self { errors, ..Self::new(kind, detail) }
     }
 
+    /// Whether the same request would be refused in the same way at any time.
+    pub fn is_deterministic(&self) -> bool {
+        matches!(self.kind, Kind::InvalidMeasurements | Kind::KeyTaken | Kind::AlreadyAcknowledged)
+    }
+
     /// The problem's body.
     pub fn problem(&self) -> Problem {
         let (name, title, status) = self.kind.describe();
         Problem {
-            kind: format!("urn:problem:andon:{name}"),
+            kind: format!("{}{name}", problem::TYPE_PREFIX),
             title: title.to_owned(),
             status: status.as_u16(),
             detail: self.detail.clone(),
@@ -141,17 +156,14 @@ impl fmt::Display for ApiError {
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        self.kind.describe().2
+        self.kind.status()
     }
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((CONTENT_TYPE, problem::CONTENT_TYPE));
-        match self.kind {
-            Kind::NotAuthenticated => drop(response.insert_header((WWW_AUTHENTICATE, "Bearer"))),
-            Kind::Busy | Kind::Unavailable => drop(response.insert_header((RETRY_AFTER, "1"))),
-            Kind::MethodNotAllowed(methods) => drop(response.insert_header((ALLOW, methods))),
-            _ => {}
+        if let Some(header) = self.kind.header() {
+            response.insert_header(header);
         }
         response.body(serde_json::to_string(&self.problem()).expect("texts always encode"))
     }
@@ -196,6 +208,8 @@ impl From<SampleError> for ApiError {
             SampleError::UnknownCharacteristic(_) => {
                 Self::new(Kind::UnknownCharacteristic, error.to_string())
             }
+            SampleError::Retired(_) => Self::new(Kind::Retired, error.to_string()),
+            SampleError::KeyTaken(_) => Self::field(Kind::KeyTaken, "/key", error.to_string()),
             SampleError::Subgroup(_) => {
                 Self::field(Kind::InvalidMeasurements, "/measurements", error.to_string())
             }
@@ -208,11 +222,18 @@ impl From<AcknowledgeError> for ApiError {
         let detail = error.to_string();
         match error {
             AcknowledgeError::Unknown(_) => Self::new(Kind::UnknownViolation, detail),
+            AcknowledgeError::NoSample(_) => Self::field(Kind::InvalidField, "/exclude_sample", detail),
             AcknowledgeError::Already { first, .. } => Self {
                 acknowledgement: Some(Box::new((*first).into())),
                 ..Self::new(Kind::AlreadyAcknowledged, detail)
             },
         }
+    }
+}
+
+impl From<ExclusionError> for ApiError {
+    fn from(error: ExclusionError) -> Self {
+        Self::new(Kind::UnknownSample, error.to_string())
     }
 }
 
@@ -223,8 +244,25 @@ impl From<LimitsRefusal> for ApiError {
         match &error {
             LimitsRefusal::Unknown(_) => Self::new(Kind::UnknownCharacteristic, detail),
             LimitsRefusal::Limits(LimitsError::NoVariation) => Self::new(Kind::NoVariation, detail),
+            LimitsRefusal::Method => Self::field(Kind::InvalidField, "/method", detail),
+            LimitsRefusal::Unstable => Self::new(Kind::NoVariation, detail),
             LimitsRefusal::Limits(_) => Self::field(Kind::InvalidLimits, "", detail),
             LimitsRefusal::NoSpread | LimitsRefusal::TooFew { .. } => Self::new(Kind::TooFewSamples, detail),
+        }
+    }
+}
+
+impl From<ForeignEventError> for ApiError {
+    fn from(error: ForeignEventError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ForeignEventError::UnknownCharacteristic(_) => Self::new(Kind::UnknownCharacteristic, detail),
+            ForeignEventError::Retired(_) => Self::new(Kind::Retired, detail),
+            ForeignEventError::Key(_) => Self::field(Kind::InvalidField, "/characteristic_key", detail),
+            ForeignEventError::UnknownViolation { .. } => Self::new(Kind::UnknownViolation, detail),
+            ForeignEventError::OtherCharacteristic(..) => Self::new(Kind::KeyTaken, detail),
+            ForeignEventError::SameRule { .. } => Self::field(Kind::InvalidField, "/payload/rule_id", detail),
+            ForeignEventError::Limits(error) => LimitsRefusal::Limits(error).into(),
         }
     }
 }
@@ -237,6 +275,27 @@ impl From<CreateError> for ApiError {
             }
             CreateError::KeyTaken { .. } => Self::new(Kind::KeyTaken, error.to_string()),
         }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ChangeError::Unknown(_) => Self::new(Kind::UnknownCharacteristic, detail),
+            ChangeError::Definition(error) => error.into(),
+            ChangeError::HasSamples(_) => Self::new(Kind::HasSamples, detail),
+        }
+    }
+}
+
+impl From<DeleteError> for ApiError {
+    fn from(error: DeleteError) -> Self {
+        let kind = match error {
+            DeleteError::Unknown(_) => Kind::UnknownCharacteristic,
+            DeleteError::HasSamples(_) => Kind::HasSamples,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

@@ -2,13 +2,14 @@
 
 use actix_web::dev::Payload;
 use actix_web::error::QueryPayloadError;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest, HttpRequest, web};
 use chrono::{DateTime, Datelike as _, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::domain::characteristic::is_line;
+use crate::domain::ids::MAX_ID;
 use crate::http::auth::Principal;
 use crate::http::error::{ApiError, Kind};
 use crate::protocol::rest::PageView;
@@ -96,17 +97,20 @@ impl Settings {
 /// The page that `offset` and `limit` of a query ask for.
 ///
 /// # Errors
-/// 422, for a limit outside 1 to 1000.
+/// 422, for a limit outside 1 to 1000, or an offset beyond all ids there can be.
 pub fn page(offset: Option<u64>, limit: Option<u64>) -> Result<Page, ApiError> {
     let fail = || ApiError::new(Kind::InvalidQuery, "limit must be from 1 to 1000");
+    let offset = offset.unwrap_or(0);
+    if offset > MAX_ID as u64 {
+        return Err(ApiError::new(Kind::InvalidQuery, format!("offset must be at most {MAX_ID}")));
+    }
     let limit = u32::try_from(limit.unwrap_or(100)).ok().filter(|limit| (1..=1000).contains(limit));
-    let offset = offset.unwrap_or(0).min(i64::MAX as u64);
     limit.map(|limit| Page { offset, limit }).ok_or_else(fail)
 }
 
 /// The answer to a request for a page: its items, and how many there are in all.
-pub fn page_of<T: Serialize>(items: Vec<T>, total: u64, page: Page) -> HttpResponse {
-    HttpResponse::Ok().json(PageView { items, total, offset: page.offset, limit: page.limit })
+pub fn page_of<T>(items: Vec<T>, total: u64, page: Page) -> PageView<T> {
+    PageView { items, total, offset: page.offset, limit: page.limit }
 }
 
 /// A query string of type `T`.

@@ -1,36 +1,34 @@
 //! Is it alive, is it ready, what has it counted.
 
-use actix_web::HttpResponse;
-use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Data;
-use serde_json::json;
 
 use crate::health::{Health, Stage};
+use crate::http::answer::{Done, MetricsText, Readiness};
 use crate::http::auth::{Authorized, Read};
-use crate::metrics::Metrics;
+use crate::http::error::ApiError;
+use crate::metrics::Exposition;
+use crate::protocol::rest::{AliveView, DatabaseState, DiskState, PartsView, ProcessStage, ReadyView};
 use crate::store::Store;
 
 /// The process answers.
-pub async fn alive() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "alive"}))
+pub async fn alive() -> Done<AliveView> {
+    Done(AliveView::default())
 }
 
-/// The process takes work: 200, or 503 with what it lacks.
-pub async fn ready(health: Data<Health>, store: Data<Store>) -> HttpResponse {
-    let stage = match health.stage() {
-        Stage::Starting => "starting",
-        Stage::Running => "running",
-        Stage::Stopping => "stopping",
+/// The process takes work: 200, `degraded` where that may end soon, or 503 with what it lacks.
+pub async fn ready(health: Data<Health>, store: Data<Store>) -> Readiness<ReadyView> {
+    let process = match health.stage() {
+        Stage::Starting => ProcessStage::Starting,
+        Stage::Running => ProcessStage::Running,
+        Stage::Stopping => ProcessStage::Stopping,
     };
-    let database = if store.is_writable() { "writable" } else { "unavailable" };
-    let is_ready = health.stage() == Stage::Running && store.is_writable();
-    let status = if is_ready { "ready" } else { "not_ready" };
-    let mut response = if is_ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.json(json!({"status": status, "parts": {"process": stage, "database": database}}))
+    let database = if store.is_writable() { DatabaseState::Writable } else { DatabaseState::Unavailable };
+    let disk = health.disk_is_low().then_some(DiskState::Low);
+    let view = ReadyView::new(PartsView { process, database, disk });
+    Readiness { is_ready: view.takes_work(), view }
 }
 
 /// What was counted, for Prometheus.
-pub async fn metrics(_: Authorized<Read>, metrics: Data<Metrics>) -> HttpResponse {
-    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    HttpResponse::Ok().insert_header((CONTENT_TYPE, media_type)).body(metrics.render())
+pub async fn metrics(_: Authorized<Read>, metrics: Data<Exposition>) -> Result<MetricsText, ApiError> {
+    Ok(MetricsText(metrics.render()))
 }

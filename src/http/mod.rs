@@ -8,16 +8,28 @@
 //! * **Stops**: first no new connections and requests, then those under way end, then WebSocket clients are sent
 //!   away.
 
+mod answer;
 pub mod auth;
+mod batch;
 mod body;
 mod characteristics;
 mod chart_data;
 mod control_limits;
+mod definitions;
 mod error;
+mod exclusion;
+mod foreign_events;
+mod foreign_payloads;
 mod gate;
+mod groups;
+mod idempotency;
 mod input;
 mod live;
+mod measured;
+mod named;
+mod openapi;
 mod origin;
+mod routes;
 mod samples;
 mod server;
 mod violations;
@@ -25,14 +37,13 @@ mod ws;
 
 use std::sync::Arc;
 
-use actix_web::{Resource, web};
 use serde::Deserialize;
 
 pub use input::Settings as InputSettings;
+pub use openapi::document as openapi;
 pub use server::{BindError, Server, ServerParts};
 
 use crate::http::auth::Authorizer;
-use crate::http::error::{ApiError, Kind};
 
 /// How this server is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -90,92 +101,3 @@ pub enum Access {
 
 /// Who decides who calls, as handlers ask for it.
 pub type SharedAuthorizer = Arc<dyn Authorizer>;
-
-/// All routes.
-fn routes(config: &mut web::ServiceConfig) {
-    config
-        .configure(health)
-        .service(path("/metrics", "GET").route(web::get().to(live::metrics)))
-        .service(path("/ws", "GET").route(web::get().to(ws::upgrade)))
-        .service(path("/ws/samples", "GET").route(web::get().to(ws::upgrade)))
-        .service(web::scope("/api/v1").configure(api))
-        .app_data(web::PathConfig::default().error_handler(|_, _| {
-            let detail = "the path names nothing: an id is an integer from 1 to 9007199254740991";
-            ApiError::new(Kind::NotFound, detail).into()
-        }))
-        .default_service(web::to(nothing_here));
-}
-
-/// Load balancers may ask with HEAD.
-fn health(config: &mut web::ServiceConfig) {
-    config
-        .service(
-            path("/health/live", "GET, HEAD")
-                .route(web::get().to(live::alive))
-                .route(web::head().to(live::alive)),
-        )
-        .service(
-            path("/health/ready", "GET, HEAD")
-                .route(web::get().to(live::ready))
-                .route(web::head().to(live::ready)),
-        );
-}
-
-fn api(config: &mut web::ServiceConfig) {
-    config
-        .configure(health)
-        .service(path("/ws", "GET").route(web::get().to(ws::upgrade)))
-        .service(
-            path("/characteristics", "GET, POST")
-                .route(web::get().to(characteristics::list))
-                .route(web::post().to(characteristics::create)),
-        )
-        .service(path("/characteristics/{id}", "GET").route(web::get().to(characteristics::one)))
-        .service(
-            path("/characteristics/{id}/rules", "GET, PUT")
-                .route(web::get().to(characteristics::rules))
-                .route(web::put().to(characteristics::set_rules)),
-        )
-        .service(
-            path("/characteristics/{id}/control-limits", "GET, PUT")
-                .route(web::get().to(control_limits::list))
-                .route(web::put().to(control_limits::set)),
-        )
-        .service(
-            path("/characteristics/{id}/control-limits/recalculate", "POST")
-                .route(web::post().to(control_limits::recalculate)),
-        )
-        .service(path("/characteristics/{id}/chart-data", "GET").route(web::get().to(chart_data::get)))
-        .service(
-            path("/samples", "GET, POST")
-                .route(web::get().to(samples::list))
-                .route(web::post().to(samples::record)),
-        )
-        .service(path("/samples/batch", "POST").route(web::post().to(samples::record_batch)))
-        .service(path("/samples/{id}", "GET").route(web::get().to(samples::one)))
-        .service(path("/violations", "GET").route(web::get().to(violations::list)))
-        .service(path("/violations/stats", "GET").route(web::get().to(violations::stats)))
-        .service(
-            path("/violations/reason-codes", "GET, PUT")
-                .route(web::get().to(violations::reason_codes))
-                .route(web::put().to(violations::replace_reason_codes)),
-        )
-        .service(
-            path("/violations/batch-acknowledge", "POST").route(web::post().to(violations::acknowledge_many)),
-        )
-        .service(path("/violations/{id}", "GET").route(web::get().to(violations::one)))
-        .service(path("/violations/{id}/acknowledge", "POST").route(web::post().to(violations::acknowledge)));
-}
-
-/// A path with the methods that it takes, as the others are told.
-fn path(path: &str, methods: &'static str) -> Resource {
-    web::resource(path.to_owned()).default_service(web::to(move || wrong_method(methods)))
-}
-
-async fn nothing_here() -> Result<String, ApiError> {
-    Err(ApiError::new(Kind::NotFound, "no such path; the API is under /api/v1"))
-}
-
-async fn wrong_method(methods: &'static str) -> Result<String, ApiError> {
-    Err(ApiError::new(Kind::MethodNotAllowed(methods), format!("this path takes {methods}")))
-}

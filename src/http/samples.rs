@@ -1,84 +1,60 @@
 //! `/samples`: one by one and in batches.
 
-use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 
 use crate::clock::Clock;
-use crate::domain::characteristic::is_line;
+use crate::domain::characteristic::{DefinitionError, is_line};
 use crate::domain::ids::SampleId;
+use crate::domain::sample::{Mode, SampleKey};
+use crate::http::answer::{Done, Kept, Recorded};
 use crate::http::auth::{Authorized, Ingest, Read};
-use crate::http::body::{self, Json};
 use crate::http::error::{ApiError, Kind};
+use crate::http::idempotency::{Repeatable, again, keep, other_body, refusal, success};
 use crate::http::input::{self, NoQuery, Query, page, page_of};
+use crate::http::named::chosen;
 use crate::protocol::payload::ViolationSummary;
-use crate::protocol::rest::{
-    BatchItem, BatchRequest, BatchView, LimitsState, RecordedView, SampleQuery, SampleRequest, SampleView,
-};
-use crate::services::{CharacteristicRef, NewSample, QueuedSample, RecordedSample, SpcEngine};
+use crate::protocol::rest::{PageView, RecordedView, SampleQuery, SampleRequest, SampleView};
+use crate::services::{CharacteristicRef, NewSample, Once, RecordedSample, SampleAnswer, SpcEngine};
 use crate::store::{SampleFilter, Store};
 
-/// The most samples of one batch.
-const MAX_BATCH: usize = 10_000;
 const MAX_TEXT_CHARS: usize = 200;
 
 /// `POST /samples`.
 pub async fn record(
-    _: Authorized<Ingest>,
+    caller: Authorized<Ingest>,
     engine: Data<SpcEngine>,
     times: Data<input::Settings>,
     clock: Data<Clock>,
-    body: Json<SampleRequest>,
+    sent: Repeatable<SampleRequest>,
     _: NoQuery,
-) -> Result<HttpResponse, ApiError> {
-    let recorded = engine.submit(new_sample(body.0, &times, &clock)?).await??;
-    Ok(HttpResponse::Created().json(view(&recorded)))
+) -> Result<Kept<Recorded<RecordedView>>, ApiError> {
+    let sample = new_sample(sent.body, Mode::Live, &times, &clock)?;
+    let Some(key) = sent.key else {
+        let recorded = engine.submit(sample).await??;
+        return Ok(Kept::First(Recorded(view(&recorded))));
+    };
+    let keep = keep(key.request("POST /samples", &caller.0), 0, |answer: &SampleAnswer| match answer {
+        Ok(recorded) => Some(success(StatusCode::CREATED, &view(recorded))),
+        Err(error) => refusal(&error.clone().into()),
+    });
+    match engine.submit_once(sample, keep).await? {
+        Once::First(answer) => Ok(Kept::First(Recorded(view(&answer?)))),
+        Once::Again(answered) => Ok(Kept::Again(again(answered))),
+        Once::OtherBody => Err(other_body()),
+    }
 }
 
-/// `POST /samples/batch`: what is wrong with one sample stops no other.
-pub async fn record_batch(
-    _: Authorized<Ingest>,
-    engine: Data<SpcEngine>,
-    times: Data<input::Settings>,
-    clock: Data<Clock>,
-    body: Json<BatchRequest>,
-    _: NoQuery,
-) -> Result<HttpResponse, ApiError> {
-    let samples = body.0.samples;
-    if samples.len() > MAX_BATCH {
-        let detail = format!("a batch may have at most {MAX_BATCH} samples, not {}", samples.len());
-        return Err(ApiError::field(Kind::InvalidField, "/samples", detail));
-    }
-    let mut waiting: Vec<Result<QueuedSample, ApiError>> = Vec::with_capacity(samples.len());
-    for raw in &samples {
-        let parsed = body::parse::<SampleRequest, false>(raw.get().as_bytes());
-        let queued = match parsed.and_then(|request| new_sample(request, &times, &clock)) {
-            Ok(sample) => engine.queue(sample).await.map_err(ApiError::from),
-            Err(error) => Err(error),
-        };
-        waiting.push(queued);
-    }
-    let mut results = Vec::with_capacity(waiting.len());
-    for (index, queued) in waiting.into_iter().enumerate() {
-        let recorded = match queued {
-            Ok(queued) => recorded(queued).await,
-            Err(error) => Err(error),
-        };
-        let (sample_id, error) = match recorded {
-            Ok(recorded) => (Some(recorded.sample.id), None),
-            Err(error) => (None, Some(error.item())),
-        };
-        results.push(BatchItem { index, sample_id, error, duplicate: false });
-    }
-    let failed = results.iter().filter(|item| item.error.is_some()).count();
-    let total = results.len();
-    Ok(HttpResponse::Ok().json(BatchView { total, successful: total - failed, failed, results }))
-}
-
-async fn recorded(queued: QueuedSample) -> Result<RecordedSample, ApiError> {
-    Ok(queued.recorded().await??)
-}
-
-fn new_sample(request: SampleRequest, times: &input::Settings, clock: &Clock) -> Result<NewSample, ApiError> {
+/// The sample that is asked for; `mode` is for one that does not say it itself.
+///
+/// # Errors
+/// 422, naming the field.
+pub fn new_sample(
+    request: SampleRequest,
+    mode: Mode,
+    times: &input::Settings,
+    clock: &Clock,
+) -> Result<NewSample, ApiError> {
     let characteristic = match (request.characteristic_id, request.characteristic_key) {
         (Some(id), None) => CharacteristicRef::Id(id),
         (None, Some(key)) => CharacteristicRef::Key(key),
@@ -97,7 +73,11 @@ fn new_sample(request: SampleRequest, times: &input::Settings, clock: &Clock) ->
             return Err(ApiError::field(Kind::InvalidField, pointer, detail));
         }
     }
+    let invalid_key = |error: DefinitionError| ApiError::field(Kind::InvalidField, "/key", error.to_string());
+    let key = request.key.map(SampleKey::new).transpose().map_err(invalid_key)?;
     Ok(NewSample {
+        mode: request.mode.unwrap_or(mode),
+        key,
         characteristic,
         measurements: request.measurements,
         timestamp,
@@ -108,18 +88,18 @@ fn new_sample(request: SampleRequest, times: &input::Settings, clock: &Clock) ->
 }
 
 fn view(recorded: &RecordedSample) -> RecordedView {
-    let RecordedSample { sample, seq, violations } = recorded;
+    let RecordedSample { sample, seq, violations, limits_state, is_duplicate } = recorded;
     RecordedView {
         sample_id: sample.id,
         seq: *seq,
         timestamp: sample.timestamp,
         value: sample.subgroup.mean,
         range_value: sample.subgroup.range,
-        zone: sample.judgement.map(|j| j.zone),
+        zone: sample.judgement.and_then(|j| j.zone),
         in_control: sample.judgement.map(|j| j.in_control),
-        limits_state: if sample.judgement.is_some() { LimitsState::InForce } else { LimitsState::None },
+        limits_state: *limits_state,
         violations: violations.iter().map(|v| ViolationSummary::new(v)).collect(),
-        duplicate: false,
+        duplicate: *is_duplicate,
     }
 }
 
@@ -129,10 +109,12 @@ pub async fn list(
     store: Data<Store>,
     times: Data<input::Settings>,
     query: Query<SampleQuery>,
-) -> Result<HttpResponse, ApiError> {
-    let SampleQuery { characteristic_id, from, to, offset, limit } = query.0;
+) -> Result<Done<PageView<SampleView>>, ApiError> {
+    let SampleQuery { characteristic_id, characteristic_key, from, to, offset, limit } = query.0;
     let page = page(offset, limit)?;
     let (from, to) = (times.bound("from", from.as_deref())?, times.bound("to", to.as_deref())?);
+    let characteristic_id =
+        chosen(&store, (characteristic_id, characteristic_key), Kind::InvalidQuery).await?;
     let found = store.samples(&SampleFilter { characteristic_id, from, to }, page).await?;
     let mut fired = store.violations_of_samples(found.items.iter().map(|sample| sample.id)).await?;
     let items: Vec<_> = found
@@ -143,7 +125,7 @@ pub async fn list(
             SampleView::new(sample, violations.iter().map(ViolationSummary::new).collect())
         })
         .collect();
-    Ok(page_of(items, found.total, page))
+    Ok(Done(page_of(items, found.total, page)))
 }
 
 /// `GET /samples/{id}`.
@@ -152,11 +134,11 @@ pub async fn one(
     store: Data<Store>,
     id: Path<SampleId>,
     _: NoQuery,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Done<SampleView>, ApiError> {
     let unknown = || ApiError::new(Kind::UnknownSample, format!("sample {id} does not exist"));
-    let sample = store.sample(*id).await?.ok_or_else(unknown)?;
+    let sample = store.sample(*id).await?.ok_or_else(unknown)?.sample;
     let mut fired = store.violations_of_samples([*id]).await?;
     let violations = fired.remove(&id).unwrap_or_default();
     let view = SampleView::new(sample, violations.iter().map(ViolationSummary::new).collect());
-    Ok(HttpResponse::Ok().json(view))
+    Ok(Done(view))
 }

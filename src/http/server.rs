@@ -20,10 +20,13 @@ use crate::broadcast::Broadcaster;
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::http::gate::Gate;
+use crate::http::measured::Measured;
+use crate::http::openapi::Document;
+use crate::http::routes::routes;
 use crate::http::ws::SocketParts;
-use crate::http::{Access, InputSettings, Settings, SharedAuthorizer, origin, routes};
-use crate::metrics::Metrics;
-use crate::services::{AlertManager, Catalog, ControlLimitService, SpcEngine};
+use crate::http::{Access, InputSettings, Settings, SharedAuthorizer, origin};
+use crate::metrics::{Exposition, Metrics};
+use crate::services::{AlertManager, Catalog, ControlLimitService, ForeignEvents, RunLengths, SpcEngine};
 use crate::store::Store;
 
 /// How long connections may take to send their last bytes once no request is under way any more. A client that
@@ -61,7 +64,9 @@ pub struct ServerParts {
     pub engine: SpcEngine,
     pub alerts: AlertManager,
     pub limits: ControlLimitService,
+    pub foreign: ForeignEvents,
     pub catalog: Catalog,
+    pub run_lengths: RunLengths,
     pub store: Store,
     pub broadcaster: Broadcaster,
     pub authorizer: SharedAuthorizer,
@@ -69,6 +74,8 @@ pub struct ServerParts {
     pub input: InputSettings,
     pub clock: Clock,
     pub metrics: Metrics,
+    /// What `/metrics` answers with.
+    pub exposition: Arc<Exposition>,
     pub health: Health,
     pub tracker: TaskTracker,
     /// Holds the requests under way.
@@ -94,15 +101,7 @@ impl Server {
     /// # Errors
     /// [`BindError`].
     pub fn bind(settings: Settings, access: Access) -> Result<Self, BindError> {
-        if let Some(origin) = settings.allowed_origins.iter().find(|origin| !origin::is_origin(origin)) {
-            return Err(BindError::Origin(origin.clone()));
-        }
-        let no_address = || BindError::Address(settings.listen.clone());
-        let mut addresses = settings.listen.to_socket_addrs().map_err(|_| no_address())?;
-        let address = addresses.next().ok_or_else(no_address)?;
-        if access == Access::Loopback && !address.ip().is_loopback() {
-            return Err(BindError::Open(address));
-        }
+        let address = Self::check(&settings, access)?;
         let listen = || {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
             socket.set_reuse_address(true)?;
@@ -115,6 +114,23 @@ impl Server {
         };
         let (listener, address) = listen().map_err(|source| BindError::Listen { address, source })?;
         Ok(Self { settings, listener, address })
+    }
+
+    /// Where these settings would listen, without listening.
+    ///
+    /// # Errors
+    /// [`BindError`], for settings that [`Server::bind`] would refuse.
+    pub fn check(settings: &Settings, access: Access) -> Result<SocketAddr, BindError> {
+        if let Some(origin) = settings.allowed_origins.iter().find(|origin| !origin::is_origin(origin)) {
+            return Err(BindError::Origin(origin.clone()));
+        }
+        let no_address = || BindError::Address(settings.listen.clone());
+        let mut addresses = settings.listen.to_socket_addrs().map_err(|_| no_address())?;
+        let address = addresses.next().ok_or_else(no_address)?;
+        if access == Access::Loopback && !address.ip().is_loopback() {
+            return Err(BindError::Open(address));
+        }
+        Ok(address)
     }
 
     /// Where it listens.
@@ -134,6 +150,7 @@ impl Server {
         let millis = Duration::from_millis;
         let (app_settings, peer_timeout) = (settings.clone(), millis(settings.peer_timeout_ms.max(1)));
         let shards = Arc::new(AtomicUsize::new(0));
+        let document = Data::new(Document::new(parts.access));
         let mut server = HttpServer::new(move || {
             // Called once on every worker thread: its shard runs there, too.
             let name = format!("shard-{}", shards.fetch_add(1, Ordering::Relaxed));
@@ -160,8 +177,10 @@ impl Server {
                 requests: parts.requests.clone(),
                 stop: parts.stop.clone(),
             };
+            let metrics = parts.metrics.clone();
             App::new()
                 .wrap_fn(move |request, service| {
+                    let measured = Measured::begin(&request, metrics.clone());
                     let admitted = gate.admit(request.request());
                     let answer = match &admitted {
                         Ok(_) => Either::Left(service.call(request)),
@@ -169,6 +188,7 @@ impl Server {
                     };
                     async move {
                         let answer = answer.await;
+                        measured.end(&answer);
                         drop(admitted); // no longer under way
                         answer
                     }
@@ -180,13 +200,16 @@ impl Server {
                 .app_data(Data::new(parts.engine.clone()))
                 .app_data(Data::new(parts.alerts.clone()))
                 .app_data(Data::new(parts.limits.clone()))
+                .app_data(Data::new(parts.foreign.clone()))
                 .app_data(Data::new(parts.catalog.clone()))
+                .app_data(Data::new(parts.run_lengths.clone()))
                 .app_data(Data::new(parts.store.clone()))
                 .app_data(Data::new(Arc::clone(&parts.authorizer)))
                 .app_data(Data::new(parts.clock.clone()))
-                .app_data(Data::new(parts.metrics.clone()))
+                .app_data(Data::from(Arc::clone(&parts.exposition)))
                 .app_data(Data::new(parts.health.clone()))
                 .app_data(Data::new(sockets))
+                .app_data(document.clone())
                 .configure(routes)
         })
         .on_connect(move |connection, _| {

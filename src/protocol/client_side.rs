@@ -10,17 +10,30 @@ use serde_json::value::RawValue;
 use crate::domain::ids::CharacteristicId;
 use crate::protocol::event::EventKind;
 use crate::protocol::payload::{AckUpdate, ControlLimitsView, SamplePayload, ViolationView};
-use crate::protocol::socket::{ClientMessage, ServerMessage, Subscription};
+use crate::protocol::socket::{Chosen, ClientMessage, ServerMessage, Subscription};
+use crate::protocol::update::{CharacteristicUpdate, SampleUpdate, ViolationUpdate};
 
 impl ClientMessage {
     /// The message as JSON text: what [`ClientMessage::parse`] reads.
     pub fn text(&self) -> String {
         let message = match self {
-            Self::Subscribe(Subscription::All) => serde_json::json!({"type": "subscribe", "all": true}),
-            Self::Subscribe(Subscription::These(ids)) => {
-                serde_json::json!({"type": "subscribe", "characteristic_ids": ids})
+            Self::Subscribe(Subscription { chosen, history }) => {
+                let mut message = match chosen {
+                    Chosen::All => serde_json::json!({"type": "subscribe", "all": true}),
+                    Chosen::These(ids) => serde_json::json!({"type": "subscribe", "characteristic_ids": ids}),
+                };
+                if *history {
+                    message["history"] = true.into();
+                }
+                message
             }
             Self::Unsubscribe(ids) => serde_json::json!({"type": "unsubscribe", "characteristic_ids": ids}),
+            Self::ByKey(message, keys) => {
+                let mut message: serde_json::Value =
+                    serde_json::from_str(&message.text()).expect("a message's own text is JSON");
+                message["characteristic_keys"] = serde_json::json!(keys);
+                message
+            }
             Self::Ping(ping) => match &ping.t {
                 Some(t) => serde_json::json!({"type": "ping", "t": t}),
                 None => serde_json::json!({"type": "ping"}),
@@ -69,6 +82,12 @@ pub enum EventPayload {
     AckUpdate(Box<AckUpdate>),
     /// New control limits.
     ControlLimits(Box<ControlLimitsView>),
+    /// A sample was excluded or included again.
+    SampleUpdate(Box<SampleUpdate>),
+    /// A violation does not hold any more, or holds again.
+    ViolationUpdate(Box<ViolationUpdate>),
+    /// A definition has changed.
+    CharacteristicUpdate(Box<CharacteristicUpdate>),
     /// A type, or a value within a known type, that this version does not know.
     Other { name: String, raw: Box<RawValue> },
 }
@@ -152,6 +171,11 @@ fn typed(name: &str, payload: &str) -> Option<EventPayload> {
         EventKind::Violation => EventPayload::Violation(serde_json::from_str(payload).ok()?),
         EventKind::AckUpdate => EventPayload::AckUpdate(serde_json::from_str(payload).ok()?),
         EventKind::ControlLimits => EventPayload::ControlLimits(serde_json::from_str(payload).ok()?),
+        EventKind::SampleUpdate => EventPayload::SampleUpdate(serde_json::from_str(payload).ok()?),
+        EventKind::ViolationUpdate => EventPayload::ViolationUpdate(serde_json::from_str(payload).ok()?),
+        EventKind::CharacteristicUpdate => {
+            EventPayload::CharacteristicUpdate(serde_json::from_str(payload).ok()?)
+        }
     })
 }
 
@@ -174,9 +198,10 @@ mod tests {
         let id = |id| CharacteristicId::try_from(id).expect("positive");
         let t = RawValue::from_string(r#"{"a":1.5}"#.to_owned()).expect("JSON");
         for message in [
-            ClientMessage::Subscribe(Subscription::All),
-            ClientMessage::Subscribe(Subscription::These(vec![id(1), id(2)])),
+            ClientMessage::Subscribe(Subscription::all()),
+            ClientMessage::Subscribe(Subscription::these(vec![id(1), id(2)]).with_history()),
             ClientMessage::Unsubscribe(vec![id(2)]),
+            ClientMessage::ByKey(Box::new(ClientMessage::Unsubscribe(vec![id(2)])), vec!["k".to_owned()]),
             ClientMessage::Ping(Ping::default()),
             ClientMessage::Ping(Ping { t: Some(t) }),
             ClientMessage::Auth("a \"token\"".to_owned()),

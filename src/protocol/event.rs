@@ -9,6 +9,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::CharacteristicId;
 use crate::protocol::frame;
 use crate::protocol::payload::{AckUpdate, ControlLimitsView, SamplePayload, ViolationView};
+use crate::protocol::update::{CharacteristicUpdate, SampleUpdate, ViolationUpdate};
 
 /// The kinds of logged events, as the contract names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,11 +23,25 @@ pub enum EventKind {
     AckUpdate,
     /// New control limits.
     ControlLimits,
+    /// A sample was excluded or included again.
+    SampleUpdate,
+    /// A violation does not hold any more, or holds again.
+    ViolationUpdate,
+    /// A definition or its rules have changed.
+    CharacteristicUpdate,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Sample, Self::Violation, Self::AckUpdate, Self::ControlLimits];
+    pub const ALL: [Self; 7] = [
+        Self::Sample,
+        Self::Violation,
+        Self::AckUpdate,
+        Self::ControlLimits,
+        Self::SampleUpdate,
+        Self::ViolationUpdate,
+        Self::CharacteristicUpdate,
+    ];
 
     /// The name on the wire and in the log.
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +50,9 @@ impl EventKind {
             Self::Violation => "violation",
             Self::AckUpdate => "ack_update",
             Self::ControlLimits => "control_limits",
+            Self::SampleUpdate => "sample_update",
+            Self::ViolationUpdate => "violation_update",
+            Self::CharacteristicUpdate => "characteristic_update",
         }
     }
 
@@ -67,6 +85,16 @@ pub fn encode(event: &Event) -> serde_json::Result<(EventKind, String)> {
         Event::ControlLimitsUpdated(phase) => {
             (EventKind::ControlLimits, serde_json::to_string(&ControlLimitsView::new(phase))?)
         }
+        Event::SampleExclusionChanged(exclusion) => {
+            (EventKind::SampleUpdate, serde_json::to_string(&SampleUpdate::new(exclusion))?)
+        }
+        Event::ViolationStatusChanged { violation, reason, at } => (
+            EventKind::ViolationUpdate,
+            serde_json::to_string(&ViolationUpdate::new(violation, reason, *at))?,
+        ),
+        Event::CharacteristicChanged(change) => {
+            (EventKind::CharacteristicUpdate, serde_json::to_string(&CharacteristicUpdate::new(change))?)
+        }
     })
 }
 
@@ -81,6 +109,8 @@ pub struct LoggedEvent {
     pub revision: u64,
     /// What happened.
     pub kind: EventKind,
+    /// Of the past: goes only to who asked for history.
+    pub is_history: bool,
     frame: Bytes,
 }
 
@@ -95,12 +125,14 @@ pub struct EventHeader {
     pub revision: u64,
     /// What happened.
     pub kind: EventKind,
+    /// Of the past: goes only to who asked for history.
+    pub is_history: bool,
 }
 
 impl LoggedEvent {
     /// `payload` is the JSON text that [`encode`] made.
     pub fn new(header: EventHeader, payload: &str) -> Self {
-        let EventHeader { seq, characteristic_id, revision, kind } = header;
+        let EventHeader { seq, characteristic_id, revision, kind, is_history } = header;
         let mut message = String::with_capacity(payload.len() + 112);
         write!(
             message,
@@ -108,12 +140,21 @@ impl LoggedEvent {
             kind.as_str(),
         )
         .expect("writing to a string cannot fail");
-        Self { seq, characteristic_id, revision, kind, frame: frame::text(&message) }
+        Self { seq, characteristic_id, revision, kind, is_history, frame: frame::text(&message) }
     }
 
     /// The complete WebSocket text frame.
     pub fn frame(&self) -> &Bytes {
         &self.frame
+    }
+
+    /// The same frame for a connection from which `skipped` revisions before this one were withheld.
+    pub fn frame_after(&self, skipped: u64) -> Bytes {
+        let message = self.message();
+        let mut text = String::with_capacity(message.len() + 32);
+        write!(text, r#"{{"skipped":{skipped},"#).expect("writing to a string cannot fail");
+        text += std::str::from_utf8(&message[1..]).expect("a message is text that begins with a brace");
+        frame::text(&text)
     }
 
     /// The JSON message alone.

@@ -1,8 +1,11 @@
-//! JSON that is kept as it came, but checked: an object without duplicate names, however deep.
+//! JSON that is kept as it came, but checked: an object without duplicate names, however deep; and objects within
+//! bodies, which serde alone would also read from an array of their members' values.
 
 use std::collections::HashSet;
 use std::fmt;
+use std::marker::PhantomData;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -49,6 +52,37 @@ impl<'de> Deserialize<'de> for JsonObject {
         }
         serde_json::from_str::<NoDuplicates>(raw.get()).map_err(de::Error::custom)?;
         Ok(Self(raw))
+    }
+}
+
+/// A value that is read from a JSON object only.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        object(deserializer).map(Self)
+    }
+}
+
+/// For `#[serde(deserialize_with = "object")]`.
+///
+/// # Errors
+/// If it is no JSON object, or none of a `T`.
+pub fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_map(ObjectVisitor(PhantomData))
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members))
     }
 }
 
@@ -119,6 +153,20 @@ mod tests {
     fn an_object_is_kept_as_it_came() {
         let text = r#"{"b": 1.50, "a": [{"x": null}, "é"]}"#;
         assert_eq!(serde_json::from_str::<JsonObject>(text).expect("valid").as_str(), text);
+    }
+
+    #[test]
+    fn an_object_is_not_read_from_an_array_of_its_values() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Lengths {
+            k: Option<u32>,
+            m: Option<u32>,
+        }
+        let read = |text| serde_json::from_str::<Object<Lengths>>(text).map(|Object(it)| (it.k, it.m));
+        assert_eq!(read(r#"{"m":9}"#).expect("an object"), (None, Some(9)));
+        for text in ["[2,3]", "[null,null]", "[]", "7", "null"] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 
     #[test]

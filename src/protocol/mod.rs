@@ -11,8 +11,10 @@ pub mod json;
 pub mod payload;
 pub mod problem;
 pub mod rest;
+pub mod schema;
 pub mod socket;
 pub mod time;
+pub mod update;
 
 /// The version that `welcome` tells.
 pub const PROTOCOL_VERSION: u32 = 1;

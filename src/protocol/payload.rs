@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::characteristic::Characteristic;
 use crate::domain::chart::{Chart, DispersionStatistic, Side, Zone};
@@ -12,20 +13,12 @@ use crate::domain::ids::{CharacteristicId, LimitsId, SampleId, ViolationId};
 use crate::domain::limits::DispersionLimits;
 use crate::domain::phase::{LimitsMethod, Phase, ProposedLimits};
 use crate::domain::rules::Severity;
-use crate::domain::sample::Sample;
+use crate::domain::sample::{Mode, Sample};
 use crate::domain::violation::{Violation, ViolationStatus};
 use crate::protocol::time;
 
-/// How a sample was meant; only live ones for now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// As it happens.
-    Live,
-}
-
 /// A violation in few words, within its sample.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ViolationSummary {
     pub violation_id: ViolationId,
     pub chart: Chart,
@@ -48,7 +41,7 @@ impl ViolationSummary {
 }
 
 /// `sample`: a sample was processed. `zone` and `in_control` are null while there are no limits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SamplePayload {
     pub sample_id: SampleId,
     pub characteristic_id: CharacteristicId,
@@ -69,6 +62,9 @@ pub struct SamplePayload {
     pub lcl: Option<f64>,
     pub out_of_spec: Option<u32>,
     pub mode: Mode,
+    pub key: Option<String>,
+    pub source: Option<String>,
+    pub external_id: Option<String>,
     pub violations: Vec<ViolationSummary>,
 }
 
@@ -76,6 +72,7 @@ impl SamplePayload {
     /// The payload of a processed sample.
     pub fn new(sample: &Sample, violations: &[Arc<Violation>]) -> Self {
         let judgement = sample.judgement;
+        let origin = sample.origin.as_ref();
         Self {
             sample_id: sample.id,
             characteristic_id: sample.characteristic_id,
@@ -86,25 +83,28 @@ impl SamplePayload {
             range_value: sample.subgroup.range,
             std_dev: sample.subgroup.std_dev,
             dispersion_value: sample.dispersion_value,
-            zone: judgement.map(|j| j.zone),
+            zone: judgement.and_then(|j| j.zone),
             in_control: judgement.map(|j| j.in_control),
-            limits_id: judgement.map(|j| j.limits_id),
-            ucl: judgement.map(|j| j.ucl),
-            center_line: judgement.map(|j| j.center_line),
-            lcl: judgement.map(|j| j.lcl),
+            limits_id: judgement.and_then(|j| j.limits_id),
+            ucl: judgement.and_then(|j| j.ucl),
+            center_line: judgement.and_then(|j| j.center_line),
+            lcl: judgement.and_then(|j| j.lcl),
             out_of_spec: sample.out_of_spec,
-            mode: Mode::Live,
+            mode: sample.mode,
+            key: sample.key.as_ref().map(|key| key.as_str().to_owned()),
+            source: origin.map(|o| o.source.clone()),
+            external_id: origin.and_then(|o| o.external_id.clone()),
             violations: violations.iter().map(|v| ViolationSummary::new(v)).collect(),
         }
     }
 }
 
 /// `violation`: a rule fired. Also what REST answers for a violation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ViolationView {
     pub id: ViolationId,
     pub violation_id: ViolationId,
-    pub sample_id: SampleId,
+    pub sample_id: Option<SampleId>,
     pub characteristic_id: CharacteristicId,
     pub characteristic_name: String,
     pub characteristic_key: Option<String>,
@@ -117,12 +117,12 @@ pub struct ViolationView {
     pub severity: Severity,
     pub message: String,
     pub side: Option<Side>,
-    pub value: f64,
-    pub center_line: f64,
-    pub ucl: f64,
-    pub lcl: f64,
-    pub sigma: f64,
-    pub n: u32,
+    pub value: Option<f64>,
+    pub center_line: Option<f64>,
+    pub ucl: Option<f64>,
+    pub lcl: Option<f64>,
+    pub sigma: Option<f64>,
+    pub n: Option<u32>,
     pub involved_sample_ids: Vec<SampleId>,
     #[serde(with = "time")]
     pub timestamp: DateTime<Utc>,
@@ -172,7 +172,7 @@ impl ViolationView {
             involved_sample_ids: violation.involved_sample_ids.clone(),
             timestamp: violation.timestamp,
             created_at: violation.created_at,
-            rejudged: false,
+            rejudged: violation.rejudged,
             status: violation.status,
             requires_acknowledgement: violation.requires_acknowledgement,
             acknowledged: answer.is_some(),
@@ -180,19 +180,20 @@ impl ViolationView {
             ack_reason: answer.map(|a| a.reason.clone()),
             ack_comment: answer.and_then(|a| a.comment.clone()),
             ack_timestamp: answer.map(|a| a.timestamp),
-            source: None,
-            external_id: None,
-            external_sample_id: None,
+            source: violation.origin.as_ref().map(|o| o.source.clone()),
+            external_id: violation.origin.as_ref().and_then(|o| o.external_id.clone()),
+            external_sample_id: violation.external_sample_id.clone(),
         }
     }
 }
 
-/// `ack_update`: somebody answered a violation. Goes to every client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// `ack_update`: somebody answered a violation. Goes to every client. `source` and `external_id` name the violation
+/// as the system that judged it does; `ack_source` is the other system in which it was answered, null for here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AckUpdate {
     pub violation_id: ViolationId,
     pub characteristic_id: CharacteristicId,
-    pub sample_id: SampleId,
+    pub sample_id: Option<SampleId>,
     pub acknowledged: bool,
     pub user: Option<String>,
     pub reason: Option<String>,
@@ -201,6 +202,7 @@ pub struct AckUpdate {
     pub timestamp: Option<DateTime<Utc>>,
     pub source: Option<String>,
     pub external_id: Option<String>,
+    pub ack_source: Option<String>,
 }
 
 impl AckUpdate {
@@ -216,14 +218,15 @@ impl AckUpdate {
             reason: answer.map(|a| a.reason.clone()),
             comment: answer.and_then(|a| a.comment.clone()),
             timestamp: answer.map(|a| a.timestamp),
-            source: None,
-            external_id: None,
+            source: violation.origin.as_ref().map(|o| o.source.clone()),
+            external_id: violation.origin.as_ref().and_then(|o| o.external_id.clone()),
+            ack_source: answer.and_then(|a| a.source.clone()),
         }
     }
 }
 
 /// Limits of a dispersion chart.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DispersionView {
     pub statistic: DispersionStatistic,
     pub center_line: f64,
@@ -240,7 +243,7 @@ impl From<DispersionLimits> for DispersionView {
 
 /// `control_limits`: new limits are in force. `sigma` is that of single observations; `limits_id` is null of a
 /// preview, which are in force nowhere.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ControlLimitsView {
     pub characteristic_id: CharacteristicId,
     pub limits_id: Option<LimitsId>,
@@ -252,6 +255,8 @@ pub struct ControlLimitsView {
     pub method: LimitsMethod,
     pub sample_count: Option<u32>,
     pub first_sample_id: Option<SampleId>,
+    #[serde(default)]
+    pub provisional: bool,
     #[serde(with = "time")]
     pub timestamp: DateTime<Utc>,
     pub reason: Option<String>,
@@ -265,6 +270,7 @@ impl ControlLimitsView {
         let proposed = ProposedLimits { limits, dispersion, method, baseline };
         Self {
             limits_id: Some(phase.id),
+            provisional: phase.is_provisional,
             reason: phase.reason.clone(),
             user: phase.user.clone(),
             ..Self::preview(phase.characteristic_id, &proposed, phase.timestamp)
@@ -289,6 +295,7 @@ impl ControlLimitsView {
             method: *method,
             sample_count: baseline.map(|b| b.sample_count),
             first_sample_id: baseline.map(|b| b.first_sample_id),
+            provisional: false,
             timestamp,
             reason: None,
             user: None,

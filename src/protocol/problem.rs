@@ -2,12 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::violation::Acknowledgement;
+use crate::protocol::schema::ProblemType;
 use crate::protocol::time;
 
 /// The media type.
 pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// What every `type` begins with; then comes the name of its kind.
+pub const TYPE_PREFIX: &str = "urn:problem:andon:";
 
 /// The longest text about an error, in characters: it may quote what came in, which may be megabytes.
 const MAX_DETAIL_CHARS: usize = 500;
@@ -38,14 +43,16 @@ pub fn in_words_of_json(error: &serde_json::Error) -> String {
 }
 
 /// What went wrong, for a program (`type`) and for a person (`title`, `detail`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// `urn:problem:andon:` and a short name.
     #[serde(rename = "type")]
+    #[schema(value_type = ProblemType)]
     pub kind: String,
     /// The same for every problem of this type.
     pub title: String,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
     /// What was wrong here, and what would be right.
     pub detail: String,
@@ -54,11 +61,12 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// Who was first, where somebody was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub acknowledgement: Option<AcknowledgementView>,
 }
 
 /// An answer that a violation has already got.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AcknowledgementView {
     pub user: String,
     pub reason: String,
@@ -69,13 +77,13 @@ pub struct AcknowledgementView {
 
 impl From<Acknowledgement> for AcknowledgementView {
     fn from(answer: Acknowledgement) -> Self {
-        let Acknowledgement { user, reason, comment, timestamp } = answer;
+        let Acknowledgement { user, reason, comment, timestamp, source: _ } = answer;
         Self { user, reason, comment, timestamp }
     }
 }
 
 /// One place of a body that does not validate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldError {
     /// RFC 6901 JSON pointer.
     pub pointer: String,

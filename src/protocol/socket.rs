@@ -47,19 +47,48 @@ pub enum ClientMessage {
     Subscribe(Subscription),
     /// Leave these characteristics.
     Unsubscribe(Vec<CharacteristicId>),
+    /// One of those two, to which the characteristics with these keys still have to be [added](Self::with).
+    ByKey(Box<Self>, Vec<String>),
     /// Answer with `pong`.
     Ping(Ping),
     /// A token, as the first message.
     Auth(String),
 }
 
+/// What a `subscribe` asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Whose events.
+    pub chosen: Chosen,
+    /// Events of the past, too.
+    pub history: bool,
+}
+
 /// What a `subscribe` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subscription {
+pub enum Chosen {
     /// These ones; ids that do not exist (yet) are fine.
     These(Vec<CharacteristicId>),
     /// Every characteristic, later ones included.
     All,
+}
+
+impl Subscription {
+    /// What happens to these characteristics.
+    pub const fn these(ids: Vec<CharacteristicId>) -> Self {
+        Self { chosen: Chosen::These(ids), history: false }
+    }
+
+    /// What happens to every characteristic.
+    pub const fn all() -> Self {
+        Self { chosen: Chosen::All, history: false }
+    }
+
+    /// The same with the events of the past.
+    #[must_use]
+    pub fn with_history(self) -> Self {
+        Self { history: true, ..self }
+    }
 }
 
 /// The most bytes that a ping gets back.
@@ -107,12 +136,10 @@ impl ClientMessage {
         let parsed = match request.as_str() {
             "subscribe" => serde_json::from_str(text)
                 .map_err(|e| in_words_of_json(&e))
-                .and_then(SubscribeFields::subscription)
-                .map(Self::Subscribe),
+                .and_then(SubscribeFields::message),
             "unsubscribe" => serde_json::from_str(text)
                 .map_err(|e| in_words_of_json(&e))
-                .and_then(UnsubscribeFields::ids)
-                .map(Self::Unsubscribe),
+                .and_then(UnsubscribeFields::message),
             "ping" => serde_json::from_str(text)
                 .map_err(|e| in_words_of_json(&e))
                 .and_then(PingFields::ping)
@@ -133,12 +160,31 @@ impl ClientMessage {
     }
 
     /// Its `type`.
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
+            Self::ByKey(message, _) => message.name(),
             Self::Subscribe(_) => "subscribe",
             Self::Unsubscribe(_) => "unsubscribe",
             Self::Ping(_) => "ping",
             Self::Auth(_) => "auth",
+        }
+    }
+
+    /// The same for more characteristics.
+    #[must_use]
+    pub fn with(mut self, more: Vec<CharacteristicId>) -> Self {
+        if let Self::Subscribe(Subscription { chosen: Chosen::These(ids), .. }) | Self::Unsubscribe(ids) =
+            &mut self
+        {
+            ids.extend(more);
+        }
+        self
+    }
+
+    fn by_key(self, keys: Option<Vec<String>>) -> Self {
+        match keys {
+            Some(keys) => Self::ByKey(Box::new(self), keys),
+            None => self,
         }
     }
 }
@@ -170,19 +216,27 @@ struct SubscribeFields {
     _kind: IgnoredAny,
     characteristic_ids: Option<Vec<CharacteristicId>>,
     characteristic_id: Option<CharacteristicId>,
+    characteristic_keys: Option<Vec<String>>,
     #[serde(default)]
     all: bool,
+    #[serde(default)]
+    history: bool,
 }
 
 impl SubscribeFields {
-    fn subscription(self) -> Result<Subscription, String> {
-        if self.all {
-            return match (self.characteristic_ids, self.characteristic_id) {
-                (None, None) => Ok(Subscription::All),
-                _ => Err("`all` stands alone, without characteristic_ids".to_owned()),
-            };
-        }
-        named_ids(self.characteristic_ids, self.characteristic_id).map(Subscription::These)
+    fn message(self) -> Result<ClientMessage, String> {
+        let Self { characteristic_ids: many, characteristic_id: one, characteristic_keys: keys, .. } = self;
+        let chosen = match (self.all, &many, &one, &keys) {
+            (true, None, None, None) => Chosen::All,
+            (true, ..) => {
+                return Err(
+                    "`all` stands alone, without characteristic_ids or characteristic_keys".to_owned()
+                );
+            }
+            (false, ..) => Chosen::These(named_ids(many, one, keys.is_some())?),
+        };
+        let subscription = Subscription { chosen, history: self.history };
+        Ok(ClientMessage::Subscribe(subscription).by_key(keys))
     }
 }
 
@@ -193,19 +247,24 @@ struct UnsubscribeFields {
     _kind: IgnoredAny,
     characteristic_ids: Option<Vec<CharacteristicId>>,
     characteristic_id: Option<CharacteristicId>,
+    characteristic_keys: Option<Vec<String>>,
 }
 
 impl UnsubscribeFields {
-    fn ids(self) -> Result<Vec<CharacteristicId>, String> {
-        named_ids(self.characteristic_ids, self.characteristic_id)
+    fn message(self) -> Result<ClientMessage, String> {
+        let Self { characteristic_ids: many, characteristic_id: one, characteristic_keys: keys, .. } = self;
+        let ids = named_ids(many, one, keys.is_some())?;
+        Ok(ClientMessage::Unsubscribe(ids).by_key(keys))
     }
 }
 
 fn named_ids(
     many: Option<Vec<CharacteristicId>>,
     one: Option<CharacteristicId>,
+    has_keys: bool,
 ) -> Result<Vec<CharacteristicId>, String> {
     match (many, one) {
+        (None, None) if has_keys => Ok(Vec::new()),
         (Some(ids), None) => Ok(ids),
         (None, Some(id)) => Ok(vec![id]),
         (Some(_), Some(_)) => Err("give characteristic_ids or characteristic_id, not both".to_owned()),
@@ -337,9 +396,24 @@ mod tests {
 
     #[test]
     fn older_clients_say_action_and_a_single_id() {
-        let these = Ok(ClientMessage::Subscribe(Subscription::These(vec![id(7)])));
+        let these = Ok(ClientMessage::Subscribe(Subscription::these(vec![id(7)])));
         assert_eq!(ClientMessage::parse(r#"{"type":"subscribe","characteristic_ids":[7]}"#), these);
         assert_eq!(ClientMessage::parse(r#"{"action":"subscribe","characteristic_id":7}"#), these);
+    }
+
+    #[test]
+    fn characteristics_are_named_by_id_by_key_or_by_both() {
+        let keyed = |message| Ok(ClientMessage::ByKey(Box::new(message), vec!["k".to_owned()]));
+        let parse = |fields: &str| {
+            ClientMessage::parse(&format!(r#"{{"type":"subscribe","characteristic_keys":["k"]{fields}}}"#))
+        };
+        let these = |ids| ClientMessage::Subscribe(Subscription::these(ids));
+        assert_eq!(parse(""), keyed(these(vec![])));
+        assert_eq!(parse(r#","characteristic_ids":[7]"#), keyed(these(vec![id(7)])));
+        assert!(parse(r#","all":true"#).is_err());
+        let leave = ClientMessage::parse(r#"{"type":"unsubscribe","characteristic_keys":["k"]}"#);
+        assert_eq!(leave, keyed(ClientMessage::Unsubscribe(vec![])));
+        assert_eq!(these(vec![id(1)]).with(vec![id(2)]), these(vec![id(1), id(2)]));
     }
 
     #[test]
@@ -356,7 +430,7 @@ mod tests {
 
     #[test]
     fn a_field_that_is_not_built_yet_is_refused_by_name() {
-        for field in ["since", "snapshot", "filter", "history", "groups", "characteristic_keys"] {
+        for field in ["since", "snapshot", "filter", "groups"] {
             let text = format!(r#"{{"type":"subscribe","characteristic_ids":[1],"{field}":true}}"#);
             let refusal = ClientMessage::parse(&text).expect_err("not built yet");
             assert_eq!(refusal.code, ErrorCode::InvalidField);

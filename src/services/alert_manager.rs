@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::characteristic::Characteristic;
-use crate::domain::chart::Chart;
+use crate::domain::chart::{Chart, ChartKind};
 use crate::domain::event::Event;
 use crate::domain::ids::{CharacteristicId, ViolationId};
-use crate::domain::sample::Sample;
+use crate::domain::phase::Phase;
+use crate::domain::sample::{Mode, Sample};
 use crate::domain::violation::{Acknowledgement, Violation, ViolationStatus};
+use crate::services::exclusion::{Decision, decide};
+use crate::services::once::{Keep, Kept, Once};
 use crate::services::queue::{Command, CommitError, CommitQueue};
 use crate::services::warm::WarmState;
 use crate::services::work::Work;
-use crate::spc::{Signal, Verdict};
+use crate::spc::{PhaseLimits, Signal, Verdict};
 use crate::store::StoreError;
 
 /// What an operator says to a violation.
@@ -23,6 +28,8 @@ pub struct Answer {
     pub reason: String,
     /// Free text.
     pub comment: Option<String>,
+    /// Whether its sample shall count as never taken from now on.
+    pub exclude_sample: bool,
 }
 
 /// Why an acknowledgement was not taken.
@@ -39,6 +46,9 @@ pub enum AcknowledgeError {
         /// Who was first, when and why.
         first: Box<Acknowledgement>,
     },
+    /// Its sample cannot be excluded, for there is none here.
+    #[error("violation {0} has no sample that could be excluded")]
+    NoSample(ViolationId),
 }
 
 /// A violation with its answer, and the characteristic it is about.
@@ -66,6 +76,12 @@ pub enum Chosen {
     },
 }
 
+/// What became of one violation.
+pub type OneAnswered = Result<Acknowledged, AcknowledgeError>;
+
+/// What became of several violations, each on its own.
+pub type ManyAnswered = Vec<(ViolationId, Result<(), AcknowledgeError>)>;
+
 /// Keeps violations and their acknowledgements. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AlertManager {
@@ -82,12 +98,21 @@ impl AlertManager {
     ///
     /// # Errors
     /// [`CommitError`], if nothing could be stored; the inner [`AcknowledgeError`], if there is nothing to answer.
-    pub async fn acknowledge(
+    pub async fn acknowledge(&self, id: ViolationId, answer: Answer) -> Result<OneAnswered, CommitError> {
+        self.queue.run(AcknowledgeOne { id, answer }).await
+    }
+
+    /// The same for a request that may be a repeat.
+    ///
+    /// # Errors
+    /// As [`AlertManager::acknowledge`].
+    pub async fn acknowledge_once(
         &self,
         id: ViolationId,
         answer: Answer,
-    ) -> Result<Result<Acknowledged, AcknowledgeError>, CommitError> {
-        self.queue.run(AcknowledgeOne { id, answer }).await
+        keep: Keep<OneAnswered>,
+    ) -> Result<Once<OneAnswered>, CommitError> {
+        self.queue.run(Kept { command: AcknowledgeOne { id, answer }, keep }).await
     }
 
     /// Answers several violations in one transaction, each on its own: one that cannot be answered stops no other.
@@ -98,8 +123,21 @@ impl AlertManager {
         &self,
         chosen: Chosen,
         answer: Answer,
-    ) -> Result<Vec<(ViolationId, Result<(), AcknowledgeError>)>, CommitError> {
+    ) -> Result<ManyAnswered, CommitError> {
         self.queue.run(AcknowledgeMany { chosen, answer }).await
+    }
+
+    /// The same for a request that may be a repeat.
+    ///
+    /// # Errors
+    /// [`CommitError`], if nothing could be stored.
+    pub async fn acknowledge_many_once(
+        &self,
+        chosen: Chosen,
+        answer: Answer,
+        keep: Keep<ManyAnswered>,
+    ) -> Result<Once<ManyAnswered>, CommitError> {
+        self.queue.run(Kept { command: AcknowledgeMany { chosen, answer }, keep }).await
     }
 }
 
@@ -111,13 +149,37 @@ pub(super) fn violations_of(
     work: &mut Work<'_>,
 ) -> Vec<Arc<Violation>> {
     let Some(judged) = verdict.judged else { return Vec::new() };
-    let signals = judged.signals;
-    signals.iter().map(|signal| Arc::new(violation_of(signal, sample, state, work))).collect()
+    let grounds = Grounds {
+        characteristic: &state.characteristic,
+        chart: state.judging.chart,
+        phase: state.phase.as_ref().expect("only limits make a signal"),
+        limits: state.limits.as_ref().expect("a phase has limits"),
+    };
+    let found = |signal: &Signal| {
+        let involved_sample_ids = state.points.involved(signal);
+        Arc::new(Violation { involved_sample_ids, ..violation_of(signal, sample, &grounds, work) })
+    };
+    judged.signals.iter().map(found).collect()
 }
 
-fn violation_of(signal: &Signal, sample: &Sample, state: &WarmState, work: &mut Work<'_>) -> Violation {
-    let limits = state.limits.as_ref().expect("only limits make a signal");
+/// By what a sample is judged.
+pub(super) struct Grounds<'a> {
+    pub(super) characteristic: &'a Characteristic,
+    pub(super) chart: ChartKind,
+    pub(super) phase: &'a Phase,
+    pub(super) limits: &'a PhaseLimits,
+}
+
+/// A new violation; the members of its pattern are for the caller to add.
+pub(super) fn violation_of(
+    signal: &Signal,
+    sample: &Sample,
+    grounds: &Grounds<'_>,
+    work: &mut Work<'_>,
+) -> Violation {
+    let Grounds { characteristic, chart, phase, limits } = grounds;
     let n = sample.subgroup.n;
+    let is_history = sample.mode != Mode::Live;
     let (value, center_line, ucl, lcl) = match signal.chart {
         Chart::Location => {
             let lines = limits.lines(n);
@@ -129,31 +191,40 @@ fn violation_of(signal: &Signal, sample: &Sample, state: &WarmState, work: &mut 
             (value, lines.center_line, lines.ucl, lines.lcl)
         }
     };
-    let setting = state.characteristic.rules.get(signal.rule);
-    let phase = state.phase.as_ref().expect("limits belong to a phase");
+    let setting = characteristic.rules.get(signal.rule);
     Violation {
         id: work.transaction.next_violation_id(),
-        sample_id: sample.id,
+        sample_id: Some(sample.id),
         characteristic_id: sample.characteristic_id,
         chart: signal.chart,
         rule_id: signal.rule.id(),
         rule_name: signal.rule.name().to_owned(),
         severity: setting.severity,
-        message: signal.message(state.characteristic.definition.chart),
+        message: signal.message(*chart),
         side: signal.side,
-        value,
-        center_line,
-        ucl,
-        lcl,
-        sigma: phase.limits.sigma(),
-        n,
-        involved_sample_ids: state.points.involved(signal),
+        value: Some(value),
+        center_line: Some(center_line),
+        ucl: Some(ucl),
+        lcl: Some(lcl),
+        sigma: Some(phase.limits.sigma()),
+        n: Some(n),
+        involved_sample_ids: Vec::new(),
         timestamp: sample.timestamp,
         created_at: work.now,
         requires_acknowledgement: setting.requires_acknowledgement,
+        rejudged: false,
+        is_history,
+        origin: None,
+        external_sample_id: None,
         status: ViolationStatus::Open,
-        acknowledgement: None,
+        acknowledgement: is_history.then(|| answered_by_history(work.now)),
     }
+}
+
+/// What is told of the past waits for nobody.
+pub(super) fn answered_by_history(now: DateTime<Utc>) -> Acknowledgement {
+    let (user, reason) = ("andon".to_owned(), "history".to_owned());
+    Acknowledgement { user, reason, comment: None, timestamp: now, source: None }
 }
 
 struct AcknowledgeOne {
@@ -162,7 +233,7 @@ struct AcknowledgeOne {
 }
 
 impl Command for AcknowledgeOne {
-    type Answer = Result<Acknowledged, AcknowledgeError>;
+    type Answer = OneAnswered;
 
     async fn apply(&self, work: &mut Work<'_>) -> Result<Self::Answer, StoreError> {
         acknowledge(self.id, &self.answer, work).await
@@ -175,14 +246,16 @@ struct AcknowledgeMany {
 }
 
 impl Command for AcknowledgeMany {
-    type Answer = Vec<(ViolationId, Result<(), AcknowledgeError>)>;
+    type Answer = ManyAnswered;
 
     fn bytes(&self) -> usize {
         let most = match &self.chosen {
             Chosen::These(ids) => ids.len(),
             Chosen::OpenOf { limit, .. } => *limit as usize,
         };
-        400 * most // about one log row each
+        // About one log row each; judging again may add as many as a window is long.
+        let each = if self.answer.exclude_sample { 8_000 } else { 400 };
+        each * most
     }
 
     async fn apply(&self, work: &mut Work<'_>) -> Result<Self::Answer, StoreError> {
@@ -210,16 +283,41 @@ async fn acknowledge(
     let Some(record) = work.transaction.violation(id).await? else {
         return Ok(Err(AcknowledgeError::Unknown(id)));
     };
-    let mut violation = record.violation;
+    let excluded = record.violation.sample_id.filter(|_| answer.exclude_sample);
+    if answer.exclude_sample && excluded.is_none() {
+        return Ok(Err(AcknowledgeError::NoSample(id)));
+    }
+    let Answer { user, reason, comment, .. } = answer.clone();
+    let acknowledgement = Acknowledgement { user, reason, comment, timestamp: work.now, source: None };
+    let acknowledged = acknowledge_as(record.violation, acknowledgement, work).await?;
+    let (Ok(Acknowledged { characteristic, .. }), Some(sample_id)) = (&acknowledged, excluded) else {
+        return Ok(acknowledged);
+    };
+    let (reason, user) = (answer.reason.clone(), Some(answer.user.clone()));
+    // An excluded sample stays so, and one that is gone needs no excluding.
+    let _ = decide(&Decision { sample_id, is_excluded: true, reason, user }, work).await?;
+    let withdrawn = work.transaction.violation(id).await?.expect("it was acknowledged in this transaction");
+    let (violation, characteristic) = (Arc::new(withdrawn.violation), Arc::clone(characteristic));
+    Ok(Ok(Acknowledged { violation, characteristic }))
+}
+
+/// Stores an answer, wherever and whenever it was given.
+pub(super) async fn acknowledge_as(
+    mut violation: Violation,
+    acknowledgement: Acknowledgement,
+    work: &mut Work<'_>,
+) -> Result<Result<Acknowledged, AcknowledgeError>, StoreError> {
+    let id = violation.id;
     if let Some(first) = violation.acknowledgement {
         return Ok(Err(AcknowledgeError::Already { id, first: Box::new(first) }));
     }
     let Some(mut state) = work.take(violation.characteristic_id).await? else {
         return Ok(Err(AcknowledgeError::Unknown(id)));
     };
-    let Answer { user, reason, comment } = answer.clone();
-    let acknowledgement = Acknowledgement { user, reason, comment, timestamp: work.now };
     work.transaction.update_acknowledgement(id, &acknowledgement).await?;
+    if violation.is_open() {
+        state.standing.close(violation.requires_acknowledgement);
+    }
     violation.acknowledgement = Some(acknowledgement);
     let violation = Arc::new(violation);
     work.append(&mut state, &Event::ViolationAcknowledged(Arc::clone(&violation)))?;

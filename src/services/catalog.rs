@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 
 use crate::domain::characteristic::{Characteristic, Definition, DefinitionError, is_line};
+use crate::domain::event::{Changed, CharacteristicChange, Event};
 use crate::domain::ids::CharacteristicId;
 use crate::domain::rules::RuleSet;
 use crate::services::queue::{Command, CommitError, CommitQueue};
+use crate::services::warm::WarmState;
 use crate::services::work::Work;
 use crate::store::StoreError;
 
@@ -54,7 +56,7 @@ pub enum ReasonCodesError {
 /// Creates characteristics and changes their rules. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    queue: CommitQueue,
+    pub(super) queue: CommitQueue,
 }
 
 impl Catalog {
@@ -86,8 +88,9 @@ impl Catalog {
         &self,
         id: CharacteristicId,
         rules: RuleSet,
+        user: Option<String>,
     ) -> Result<Result<(), RulesUpdateError>, CommitError> {
-        self.queue.run(SetRules { id, rules }).await
+        self.queue.run(SetRules { id, rules, user }).await
     }
 
     /// Replaces the reason codes.
@@ -130,25 +133,38 @@ impl Command for Create {
     type Answer = Result<Characteristic, CreateError>;
 
     async fn apply(&self, work: &mut Work<'_>) -> Result<Self::Answer, StoreError> {
-        if let Some(key) = &self.definition.key
-            && let Some(id) = work.transaction.characteristic_id_by_key(key.as_str()).await?
-        {
-            return Ok(Err(CreateError::KeyTaken { key: key.as_str().to_owned(), id }));
+        if let Err(taken) = check_key(&self.definition, work).await? {
+            return Ok(Err(taken));
         }
         let characteristic = Characteristic {
             id: work.transaction.next_characteristic_id(),
             definition: self.definition.clone(),
             rules: self.rules,
             created_at: work.now,
+            is_retired: false,
         };
         work.transaction.insert_characteristic(&characteristic).await?;
         Ok(Ok(characteristic))
     }
 }
 
+/// Whether the key of a definition is free.
+pub(super) async fn check_key(
+    definition: &Definition,
+    work: &mut Work<'_>,
+) -> Result<Result<(), CreateError>, StoreError> {
+    if let Some(key) = &definition.key
+        && let Some(id) = work.id_of_key(key.as_str()).await?
+    {
+        return Ok(Err(CreateError::KeyTaken { key: key.as_str().to_owned(), id }));
+    }
+    Ok(Ok(()))
+}
+
 struct SetRules {
     id: CharacteristicId,
     rules: RuleSet,
+    user: Option<String>,
 }
 
 impl Command for SetRules {
@@ -158,14 +174,37 @@ impl Command for SetRules {
         let Some(mut state) = work.take(self.id).await? else {
             return Ok(Err(RulesUpdateError::Unknown(self.id)));
         };
-        if state.characteristic.rules != self.rules {
-            work.transaction.update_rules(self.id, &self.rules).await?;
-            let rules = self.rules;
-            state.set_rules(Characteristic { rules, ..Characteristic::clone(&state.characteristic) });
-        }
+        change_rules(&mut state, self.rules, self.user.as_deref(), work).await?;
         work.put(state);
         Ok(Ok(()))
     }
+}
+
+/// Sets the rules of a characteristic, unless they are those already.
+pub(super) async fn change_rules(
+    state: &mut WarmState,
+    rules: RuleSet,
+    user: Option<&str>,
+    work: &mut Work<'_>,
+) -> Result<(), StoreError> {
+    if state.characteristic.rules != rules {
+        work.transaction.update_rules(state.characteristic.id, &rules).await?;
+        state.redefine(Characteristic { rules, ..Characteristic::clone(&state.characteristic) });
+        announce(Changed::Rules(Box::new(rules)), state, user, work)?;
+    }
+    Ok(())
+}
+
+/// Logs what has become of a characteristic.
+pub(super) fn announce(
+    what: Changed,
+    state: &mut WarmState,
+    user: Option<&str>,
+    work: &mut Work<'_>,
+) -> Result<(), StoreError> {
+    let (characteristic_id, user) = (state.characteristic.id, user.map(str::to_owned));
+    let change = CharacteristicChange { characteristic_id, what, user, at: work.now };
+    work.append(state, &Event::CharacteristicChanged(change)).map(drop)
 }
 
 struct ReplaceReasonCodes(Vec<String>);

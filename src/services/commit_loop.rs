@@ -7,13 +7,14 @@
 //! * **Fails**: the copies are dropped and nothing was. A database that does not answer fails the whole batch;
 //!   data that it refuses is found by repeating the batch one by one, so that only the culprit fails.
 //!   While the database takes no writes, it is tried again now and then.
+//! * **Renewed**: a log that was given a new epoch by somebody else is not written to any more; the loop ends.
 //! * **Stops**: no new commands; those that wait are committed, then the loop ends.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -21,6 +22,7 @@ use crate::clock::Clock;
 use crate::error_chain::error_chain;
 use crate::metrics::Metrics;
 use crate::services::Settings;
+use crate::services::lookups::Lookups;
 use crate::services::queue::{CommitError, CommitQueue, Job};
 use crate::services::warm::Warm;
 use crate::services::work::Work;
@@ -49,36 +51,43 @@ impl CommitLoop {
     }
 
     /// Runs until `stop`, then commits what still waits.
-    pub async fn run(mut self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// [`StoreError::Renewed`], if the log was given a new epoch: everything known here means nothing any more.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         let probe_interval = Duration::from_millis(self.settings.probe_interval_ms.max(1));
         loop {
             let unwritable = !self.store.is_writable();
             tokio::select! {
                 batch = next_batch(&mut self.jobs, &mut self.left_over, &self.settings) => match batch {
-                    Some(batch) => self.commit(batch).await,
+                    Some(batch) => self.commit(batch).await?,
                     None => break,
                 },
                 () = stop.cancelled(), if !self.jobs.is_closed() => self.jobs.close(),
-                () = sleep(probe_interval), if unwritable => self.probe().await,
+                () = sleep(probe_interval), if unwritable => self.probe().await?,
             }
         }
         info!("commit loop has committed everything that was waiting");
+        Ok(())
     }
 
-    async fn probe(&mut self) {
-        if self.store.probe().await.is_ok() {
-            info!("the database takes writes again");
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        match self.store.probe().await {
+            Ok(()) => info!("the database takes writes again"),
+            Err(error @ StoreError::Renewed) => return Err(error),
+            Err(_) => {} // tried again
         }
+        Ok(())
     }
 
     /// Commits a batch, or as much of it as can be.
-    async fn commit(&mut self, batch: Vec<Box<dyn Job>>) {
+    async fn commit(&mut self, batch: Vec<Box<dyn Job>>) -> Result<(), StoreError> {
         let mut batches = VecDeque::from([batch]);
         while let Some(mut batch) = batches.pop_front() {
+            let begun = Instant::now();
             match self.try_commit(&mut batch).await {
                 Ok(()) => {
-                    self.metrics.commits.inc();
-                    self.metrics.commands.inc_by(batch.len() as u64);
+                    self.metrics.committed(batch.len(), begun.elapsed());
                     batch.into_iter().for_each(|job| job.finish(Ok(())));
                 }
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Uncertain(_))) => {
@@ -86,6 +95,11 @@ impl CommitLoop {
                     self.fail(batch, &error.into());
                     // Those left of a divided batch would only wait for the same trouble, one by one.
                     self.fail(batches.drain(..).flatten(), &CommitError::Unavailable);
+                }
+                Err(error @ StoreError::Renewed) => {
+                    self.fail(batch, &CommitError::Unavailable);
+                    self.fail(batches.drain(..).flatten(), &CommitError::Unavailable);
+                    return Err(error);
                 }
                 Err(error) if batch.len() == 1 => {
                     warn!(error = %error_chain(&error), "a command was refused by the database");
@@ -95,6 +109,7 @@ impl CommitLoop {
                 Err(_) => batches.extend(batch.into_iter().map(|job| vec![job])),
             }
         }
+        Ok(())
     }
 
     fn fail(&self, batch: impl IntoIterator<Item = Box<dyn Job>>, error: &CommitError) {
@@ -106,7 +121,9 @@ impl CommitLoop {
 
     async fn try_commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         let transaction = self.store.begin().await?;
-        let mut work = Work::new(transaction, self.clock.now(), &mut self.warm);
+        let mut lookups = Lookups::default();
+        batch.iter().for_each(|job| job.look_up(&mut lookups));
+        let mut work = Work::begin(transaction, lookups, self.clock.now(), &mut self.warm).await?;
         for job in batch {
             job.apply(&mut work).await?;
         }

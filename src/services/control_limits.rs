@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::characteristic::Characteristic;
+use crate::domain::characteristic::{Characteristic, Definition};
 use crate::domain::event::Event;
 use crate::domain::ids::CharacteristicId;
 use crate::domain::limits::{ControlLimits, LimitValues, LimitsError};
@@ -24,6 +24,18 @@ pub enum GivenLimits {
         ucl: f64,
         /// Lower control limit.
         lcl: f64,
+    },
+    /// The same with a sigma of single observations that does not follow from them; limits of the dispersion
+    /// chart do.
+    Told {
+        /// Center line.
+        center_line: f64,
+        /// Upper control limit.
+        ucl: f64,
+        /// Lower control limit.
+        lcl: f64,
+        /// Sigma.
+        sigma: f64,
     },
     /// Sigma of single observations; limits of both charts follow from it.
     Sigma {
@@ -52,6 +64,14 @@ pub enum LimitsRefusal {
     /// They cannot be limits.
     #[error(transparent)]
     Limits(#[from] LimitsError),
+    /// The chart's sigma cannot be estimated in the way that was asked for.
+    #[error(
+        "this chart does not estimate sigma so: i_mr takes moving_range, xbar_r and xbar_s take range or std_dev"
+    )]
+    Method,
+    /// Leaving out what is out of control left other points out of control, again and again.
+    #[error("points beyond the limits were left out 20 times, and others still lie beyond the new ones")]
+    Unstable,
     /// No two values that sigma could be estimated from.
     #[error(
         "no sample shows a spread: there is no subgroup of two or more, or no two neighbouring individuals"
@@ -109,18 +129,35 @@ impl ControlLimitService {
 
 impl GivenLimits {
     fn for_characteristic(self, characteristic: &Characteristic) -> Result<ProposedLimits, LimitsError> {
-        let subgroup_size = characteristic.definition.subgroup_size;
-        let (limits, dispersion) = match self {
-            Self::Limits { center_line, ucl, lcl } => {
-                let sigma = (ucl - lcl) / 6.0 * f64::from(subgroup_size).sqrt();
-                (ControlLimits::new(LimitValues { center_line, ucl, lcl, sigma, subgroup_size })?, None)
+        let Definition { chart, subgroup_size, .. } = characteristic.definition;
+        let limits = self.limits(subgroup_size)?;
+        let dispersion = match self {
+            Self::Limits { .. } => None,
+            Self::Told { sigma, .. } | Self::Sigma { sigma, .. } => {
+                spc::dispersion_limits(chart, sigma, subgroup_size)
             }
-            Self::Sigma { center_line, sigma } => (
-                ControlLimits::from_sigma(center_line, sigma, subgroup_size)?,
-                spc::dispersion_limits(characteristic.definition.chart, sigma, subgroup_size),
-            ),
         };
         Ok(ProposedLimits { limits, dispersion, method: LimitsMethod::Given, baseline: None })
+    }
+
+    fn limits(self, subgroup_size: u32) -> Result<ControlLimits, LimitsError> {
+        match self {
+            Self::Limits { center_line, ucl, lcl } => {
+                let sigma = (ucl - lcl) / 6.0 * f64::from(subgroup_size).sqrt();
+                ControlLimits::new(LimitValues { center_line, ucl, lcl, sigma, subgroup_size })
+            }
+            Self::Told { center_line, ucl, lcl, sigma } => {
+                ControlLimits::new(LimitValues { center_line, ucl, lcl, sigma, subgroup_size })
+            }
+            Self::Sigma { center_line, sigma } => {
+                ControlLimits::from_sigma(center_line, sigma, subgroup_size)
+            }
+        }
+    }
+
+    /// Whether they could be the limits of single measurements.
+    pub(super) fn check(self) -> Result<(), LimitsError> {
+        self.limits(1).map(drop)
     }
 
     /// Whether a phase already has these lines. What it knows besides, sigma and the dispersion chart's limits, is
@@ -128,7 +165,13 @@ impl GivenLimits {
     fn are_those_of(self, phase: &Phase) -> bool {
         let limits = &phase.limits;
         let in_force = (limits.center_line(), limits.ucl(), limits.lcl());
-        matches!(self, Self::Limits { center_line, ucl, lcl } if in_force == (center_line, ucl, lcl))
+        match self {
+            Self::Limits { center_line, ucl, lcl } => in_force == (center_line, ucl, lcl),
+            Self::Told { center_line, ucl, lcl, sigma } => {
+                in_force == (center_line, ucl, lcl) && limits.sigma() == sigma
+            }
+            Self::Sigma { .. } => false,
+        }
     }
 }
 
@@ -145,16 +188,28 @@ impl Command for SetLimits {
         let Some(state) = work.take(self.id).await? else {
             return Ok(Err(LimitsRefusal::Unknown(self.id)));
         };
-        if let Some(phase) = state.phase.clone().filter(|phase| self.given.are_those_of(phase)) {
-            work.put(state);
-            return Ok(Ok(LimitsChange { before: Some(Arc::clone(&phase)), after: phase, changed: false }));
-        }
-        match self.given.for_characteristic(&state.characteristic) {
-            Ok(proposed) => put_in_force(&proposed, state, &self.signed, work).await.map(Ok),
-            Err(error) => {
-                work.put(state);
-                Ok(Err(error.into()))
-            }
+        set_given(self.given, state, &self.signed, work).await
+    }
+}
+
+/// Puts given limits in force, unless they are already; gives the state back.
+pub(super) async fn set_given(
+    given: GivenLimits,
+    state: WarmState,
+    signed: &Signed,
+    work: &mut Work<'_>,
+) -> Result<Result<LimitsChange, LimitsRefusal>, StoreError> {
+    // Provisional limits that somebody gives are provisional no more: that is a change.
+    let unchanged = |phase: &Arc<Phase>| !phase.is_provisional && given.are_those_of(phase);
+    if let Some(phase) = state.phase.clone().filter(unchanged) {
+        work.give_back(state);
+        return Ok(Ok(LimitsChange { before: Some(Arc::clone(&phase)), after: phase, changed: false }));
+    }
+    match given.for_characteristic(&state.characteristic) {
+        Ok(proposed) => put_in_force(&proposed, state, signed, work).await.map(Ok),
+        Err(error) => {
+            work.give_back(state);
+            Ok(Err(error.into()))
         }
     }
 }
@@ -167,7 +222,8 @@ pub(super) async fn put_in_force(
     work: &mut Work<'_>,
 ) -> Result<LimitsChange, StoreError> {
     let before = state.phase.clone();
-    let change = match before.as_ref().filter(|phase| proposed.judge_like(phase)) {
+    let unchanged = |phase: &&Arc<Phase>| !phase.is_provisional && proposed.judge_like(phase);
+    let change = match before.as_ref().filter(unchanged) {
         Some(same) => LimitsChange { after: Arc::clone(same), before, changed: false },
         None => {
             let after = Arc::new(phase(proposed, &state, signed, work));
@@ -190,6 +246,8 @@ fn phase(proposed: &ProposedLimits, state: &WarmState, signed: &Signed, work: &m
         dispersion,
         method,
         baseline,
+        is_provisional: false,
+        from_sample_id: work.transaction.coming_sample_id(),
         timestamp: work.now,
         reason: signed.reason.clone(),
         user: signed.user.clone(),

@@ -1,5 +1,5 @@
-//! The domain services the field names: [`SpcEngine`], [`AlertManager`], [`ControlLimitService`], and the
-//! [`Catalog`] of what they work on.
+//! The domain services the field names: [`SpcEngine`], [`AlertManager`], [`ControlLimitService`], the
+//! [`Catalog`] of what they work on, and [`ForeignEvents`] that other systems have judged.
 //!
 //! They never publish and never notify: they **commit**. Each call becomes a command in one bounded queue;
 //! the [commit loop](commit_loop) takes what waits, judges on copies of the warm state, writes everything in
@@ -9,25 +9,46 @@
 //! Knows the store, the statistics and the domain; knows nothing of sockets, HTTP or the event bus.
 
 mod alert_manager;
+mod auto_limits;
 mod catalog;
 pub mod commit_loop;
 mod control_limits;
+mod definitions;
+mod deletion;
+mod exclusion;
+pub mod foreign_events;
 pub mod lines;
+mod lookups;
+mod once;
 mod queue;
 mod recalculation;
+mod rejudging;
+pub mod retention;
+mod run_lengths;
 mod spc_engine;
 mod warm;
 mod work;
 
 use serde::Deserialize;
 
-pub use alert_manager::{AcknowledgeError, Acknowledged, AlertManager, Answer, Chosen};
+pub use alert_manager::{
+    AcknowledgeError, Acknowledged, AlertManager, Answer, Chosen, ManyAnswered, OneAnswered,
+};
 pub use catalog::{Catalog, CreateError, ReasonCodesError, RulesUpdateError};
 pub use commit_loop::CommitLoop;
 pub use control_limits::{ControlLimitService, GivenLimits, LimitsChange, LimitsRefusal, Signed};
+pub use definitions::{ChangeError, Defined, Redefinition};
+pub use deletion::{DeleteError, Deletion};
+pub use exclusion::{Decided, Decision, ExclusionError};
+pub use foreign_events::ForeignEvents;
+pub use once::{Answered, Keep, Once, Request};
 pub use queue::{CommitError, CommitQueue};
 pub use recalculation::{BaselineSignals, Recalculated, Selection};
-pub use spc_engine::{CharacteristicRef, NewSample, QueuedSample, RecordedSample, SampleError, SpcEngine};
+pub use retention::Retention;
+pub use run_lengths::{RunLengthSimulator, RunLengths};
+pub use spc_engine::{
+    CharacteristicRef, NewSample, Queued, RecordedSample, SampleAnswer, SampleError, SpcEngine,
+};
 
 /// How commands are gathered and judged.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -47,6 +68,12 @@ pub struct Settings {
     pub baseline_samples: u32,
     /// How often to try whether an unwritable database takes writes again.
     pub probe_interval_ms: u64,
+    /// Simulated run lengths that are kept; each is one rule set.
+    pub run_length_cached_sets: usize,
+    /// Rule sets that may wait for the simulation of theirs.
+    pub run_length_waiting_sets: usize,
+    /// Points that one such simulation takes, at most.
+    pub run_length_points: u64,
 }
 
 impl Default for Settings {
@@ -59,6 +86,9 @@ impl Default for Settings {
             warm_characteristics: 10_000,
             baseline_samples: 50_000,
             probe_interval_ms: 1_000,
+            run_length_cached_sets: 1_000,
+            run_length_waiting_sets: 16,
+            run_length_points: 10_000_000,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::services::lookups::Lookups;
 use crate::services::work::Work;
 use crate::store::StoreError;
 
@@ -53,6 +54,9 @@ pub(super) trait Command: Send + Sync + 'static {
         256
     }
 
+    /// Names what it will have to find, so that a whole batch finds it at once.
+    fn look_up(&self, _lookups: &mut Lookups) {}
+
     /// Does it, within `work`. Must not have effects elsewhere.
     fn apply(&self, work: &mut Work) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send;
 }
@@ -61,6 +65,8 @@ pub(super) trait Command: Send + Sync + 'static {
 #[async_trait]
 pub(super) trait Job: Send {
     fn bytes(&self) -> usize;
+
+    fn look_up(&self, lookups: &mut Lookups);
 
     /// Applies the command and holds its answer back.
     async fn apply(&mut self, work: &mut Work) -> Result<(), StoreError>;
@@ -79,6 +85,10 @@ struct Waiting<C: Command> {
 impl<C: Command> Job for Waiting<C> {
     fn bytes(&self) -> usize {
         self.command.bytes()
+    }
+
+    fn look_up(&self, lookups: &mut Lookups) {
+        self.command.look_up(lookups);
     }
 
     async fn apply(&mut self, work: &mut Work) -> Result<(), StoreError> {

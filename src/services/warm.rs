@@ -9,20 +9,23 @@ use std::sync::Arc;
 
 use lru::LruCache;
 
+use crate::domain::alarm::{AlarmState, Standing};
 use crate::domain::characteristic::Characteristic;
-use crate::domain::ids::{CharacteristicId, LimitsId};
+use crate::domain::ids::{CharacteristicId, SampleId};
 use crate::domain::phase::Phase;
 use crate::domain::rules::MAX_WINDOW;
 use crate::spc::{Judging, PhaseLimits, PhaseState, Point};
-use crate::store::{CharacteristicRecord, RecentFilter, RecentSample, StoreError, Transaction};
+use crate::store::{CharacteristicRecord, Elsewhere, RecentFilter, RecentSample, StoreError, Transaction};
 
 /// A characteristic as the next command finds it.
 #[derive(Debug, Clone)]
 pub(super) struct WarmState {
     pub(super) characteristic: Arc<Characteristic>,
-    /// Of its newest event.
-    pub(super) revision: u64,
+    /// What is counted of it; its revision is that of its newest event.
+    pub(super) standing: Standing,
     pub(super) phase: Option<Arc<Phase>>,
+    /// Samples from this id on belong to the present phase.
+    pub(super) phase_from: SampleId,
     pub(super) limits: Option<PhaseLimits>,
     pub(super) judging: Judging,
     pub(super) points: PhaseState,
@@ -30,33 +33,46 @@ pub(super) struct WarmState {
 
 impl WarmState {
     fn new(record: CharacteristicRecord) -> Self {
-        let CharacteristicRecord { characteristic, revision, phase } = record;
-        let judging = Judging::new(characteristic.definition.chart, characteristic.rules);
-        let mut state = Self {
+        let CharacteristicRecord { characteristic, standing, phase, phase_from } = record;
+        Self {
+            judging: Judging::new(characteristic.definition.chart, characteristic.rules),
             characteristic: Arc::new(characteristic),
-            revision,
-            phase: None,
-            limits: None,
-            judging,
+            standing,
+            limits: phase.as_ref().map(|phase| PhaseLimits::new(phase.limits, phase.dispersion)),
+            phase: phase.map(Arc::new),
+            phase_from,
             points: PhaseState::new(),
-        };
-        if let Some(phase) = phase {
-            state.start_phase(Arc::new(phase));
         }
-        state
     }
 
     /// Puts limits in force; the next sample is the first of their phase.
     pub(super) fn start_phase(&mut self, phase: Arc<Phase>) {
         self.limits = Some(PhaseLimits::new(phase.limits, phase.dispersion));
+        self.phase_from = phase.from_sample_id;
         self.phase = Some(phase);
         self.points = PhaseState::new();
+        self.standing.start_phase();
     }
 
-    /// Sets the rules; they act from the next sample and count the points already in the phase.
-    pub(super) fn set_rules(&mut self, characteristic: Characteristic) {
+    /// Begins a phase that has no limits yet.
+    pub(super) fn start_phase_without_limits(&mut self, phase_from: SampleId) {
+        (self.phase, self.limits) = (None, None);
+        self.phase_from = phase_from;
+        self.points = PhaseState::new();
+        self.standing.start_phase();
+        // Nothing was judged by what the characteristic is now.
+        self.standing.is_signalling = None;
+    }
+
+    /// Changes what the owner says; rules act from the next sample and count the points already in the phase.
+    pub(super) fn redefine(&mut self, characteristic: Characteristic) {
         self.judging = Judging::new(characteristic.definition.chart, characteristic.rules);
         self.characteristic = Arc::new(characteristic);
+    }
+
+    /// How it stands with its operators.
+    pub(super) fn alarm_state(&self) -> AlarmState {
+        self.standing.alarm_state(self.characteristic.is_retired, self.phase.is_some())
     }
 
     /// Reads a characteristic and the points of its phase that its next verdict may depend on.
@@ -66,8 +82,7 @@ impl WarmState {
     ) -> Result<Option<Self>, StoreError> {
         let Some(record) = transaction.characteristic(id).await? else { return Ok(None) };
         let mut state = Self::new(record);
-        let limits_id = state.phase.as_ref().map(|phase| phase.id);
-        for past in window(transaction, id, limits_id).await? {
+        for past in window(transaction, id, state.phase_from).await? {
             if past.is_excluded {
                 state.points.break_moving_range();
             } else {
@@ -83,12 +98,13 @@ impl WarmState {
 async fn window(
     transaction: &mut Transaction,
     characteristic_id: CharacteristicId,
-    limits_id: Option<LimitsId>,
+    phase_from: SampleId,
 ) -> Result<Vec<RecentSample>, StoreError> {
     let wanted = MAX_WINDOW as usize;
     let mut newest = MAX_WINDOW;
     loop {
-        let filter = RecentFilter { characteristic_id, phase: Some(limits_id), from: None, to: None, newest };
+        let filter =
+            RecentFilter { characteristic_id, since: Some(phase_from), from: None, to: None, newest };
         let samples = transaction.recent_samples(&filter).await?;
         let counting = samples.iter().filter(|sample| !sample.is_excluded).count();
         if counting >= wanted || samples.len() < newest as usize {
@@ -116,6 +132,20 @@ impl Warm {
     pub(super) fn accept(&mut self, copies: impl IntoIterator<Item = (CharacteristicId, WarmState)>) {
         for (id, state) in copies {
             self.0.put(id, state);
+        }
+    }
+
+    /// Forgets a characteristic that is no more.
+    pub(super) fn drop_one(&mut self, id: CharacteristicId) {
+        self.0.pop(&id);
+    }
+
+    /// Forgets what other processes have changed meanwhile.
+    pub(super) fn forget(&mut self, elsewhere: &Elsewhere) {
+        match elsewhere {
+            Elsewhere::Nothing => {}
+            Elsewhere::Changed(ids) => ids.iter().for_each(|id| drop(self.0.pop(id))),
+            Elsewhere::Unknown => self.clear(),
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Baseline<'a> {
     pub subgroup_size: u32,
     /// Oldest first, without the excluded points.
     pub points: &'a [BaselinePoint],
+    /// What sigma is estimated from: usually what the chart plots, but subgroups can show it either way.
+    pub sigma_from: DispersionStatistic,
 }
 
 /// One point of a baseline.
@@ -61,15 +63,15 @@ pub enum EstimateError {
 /// # Errors
 /// [`EstimateError`], if the baseline shows no sigma or none that limits can be drawn with.
 pub fn estimate(baseline: &Baseline<'_>) -> Result<Estimate, EstimateError> {
-    let Baseline { chart, subgroup_size, points } = *baseline;
+    let Baseline { chart, subgroup_size, points, sigma_from } = *baseline;
     let statistic = chart.dispersion();
     let unit = UnitDispersion::of(statistic, subgroup_size)
         .filter(|_| chart != ChartKind::IMr || subgroup_size == 1)
         .ok_or(EstimateError::SubgroupSize(subgroup_size))?;
-    let sigma = match statistic {
+    let sigma = match sigma_from {
         DispersionStatistic::Mr => mean(moving_ranges(points).map(|range| range / unit.mean)),
-        DispersionStatistic::R => sigma_within(points, statistic, |subgroup| subgroup.range),
-        DispersionStatistic::S => sigma_within(points, statistic, |subgroup| subgroup.std_dev),
+        DispersionStatistic::R => sigma_within(points, sigma_from, |subgroup| subgroup.range),
+        DispersionStatistic::S => sigma_within(points, sigma_from, |subgroup| subgroup.std_dev),
     };
     let (center_line, sigma) = mean_of_observations(points).zip(sigma).ok_or(EstimateError::TooFew)?;
     let limits =

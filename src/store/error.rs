@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use sqlx::postgres::PgDatabaseError;
+
+/// PostgreSQL's classes of SQLSTATE that do the same: data exception, integrity constraint, limit exceeded.
+const DATA_CLASSES: [&str; 3] = ["22", "23", "54"];
+
 /// SQLite's primary result codes that blame the data, not the database.
 const DATA_CODES: [i64; 4] = [
     18, // SQLITE_TOOBIG
@@ -57,17 +62,30 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("could not bring the database schema up to date")]
     Migrate(#[source] sqlx::migrate::MigrateError),
-    /// Not `sqlite://path`.
-    #[error("{0:?} is no database address: say sqlite://PATH")]
+    /// Neither `sqlite://path` nor `postgres://...`.
+    #[error("{0:?} is no database address: say sqlite://PATH or postgres://USER:PASSWORD@HOST/DATABASE")]
     Address(String),
+    /// The log was given a new epoch: what this process knows of it means nothing any more.
+    #[error("the event log was renewed: this process must start again")]
+    Renewed,
+    /// The log no longer reaches back to the position asked for.
+    #[error("events up to position {floor} were removed from the log")]
+    Removed {
+        /// Events up to here are gone.
+        floor: u64,
+    },
 }
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let blames_data = match &error {
             sqlx::Error::Database(database) => {
-                let code = database.code().and_then(|code| code.parse::<i64>().ok());
-                code.is_some_and(|code| DATA_CODES.contains(&(code & 0xFF)))
+                let code = database.code().unwrap_or_default();
+                if database.try_downcast_ref::<PgDatabaseError>().is_some() {
+                    DATA_CLASSES.iter().any(|class| code.starts_with(class))
+                } else {
+                    code.parse::<i64>().is_ok_and(|code| DATA_CODES.contains(&(code & 0xFF)))
+                }
             }
             sqlx::Error::Encode(_) => true,
             _ => false,

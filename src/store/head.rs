@@ -3,11 +3,8 @@
 //! Never derived from `max()`: numbers do not restart when retention empties the log, and ids are reserved
 //! under the head, so none is ever used twice.
 
-use sqlx::SqliteConnection;
-
 use crate::clock;
 use crate::domain::ids::{CharacteristicId, InvalidId, LimitsId, SampleId, ViolationId};
-use crate::store::StoreError;
 
 /// The one row of `log_head`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -20,10 +17,10 @@ pub struct LogHead {
     /// Events up to here are gone.
     #[sqlx(try_from = "i64")]
     pub floor: u64,
-    next_characteristic_id: i64,
-    next_limits_id: i64,
-    next_sample_id: i64,
-    next_violation_id: i64,
+    pub(super) next_characteristic_id: i64,
+    pub(super) next_limits_id: i64,
+    pub(super) next_sample_id: i64,
+    pub(super) next_violation_id: i64,
     /// The batch that was committed last.
     pub last_batch: String,
 }
@@ -35,6 +32,11 @@ fn take<Id: TryFrom<i64, Error = InvalidId>>(next: &mut i64) -> Id {
 }
 
 impl LogHead {
+    /// A name that no other log has.
+    pub(super) fn new_epoch() -> String {
+        format!("{:016x}", clock::nonce() as u64)
+    }
+
     pub(super) fn next_characteristic_id(&mut self) -> CharacteristicId {
         take(&mut self.next_characteristic_id)
     }
@@ -51,41 +53,9 @@ impl LogHead {
         take(&mut self.next_violation_id)
     }
 
-    pub(super) async fn create_if_missing(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO log_head (one, epoch, seq, floor, next_characteristic_id, next_limits_id, \
-             next_sample_id, next_violation_id, last_batch) VALUES (1, ?, 0, 0, 1, 1, 1, 1, '') \
-             ON CONFLICT (one) DO NOTHING",
-        )
-        .bind(format!("{:016x}", clock::nonce() as u64))
-        .execute(connection)
-        .await?;
-        Ok(())
-    }
-
-    pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Self, StoreError> {
-        let head = sqlx::query_as(
-            "SELECT epoch, seq, floor, next_characteristic_id, next_limits_id, next_sample_id, \
-             next_violation_id, last_batch FROM log_head",
-        )
-        .fetch_one(connection)
-        .await?;
-        Ok(head)
-    }
-
-    pub(super) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE log_head SET seq = ?, next_characteristic_id = ?, next_limits_id = ?, \
-             next_sample_id = ?, next_violation_id = ?, last_batch = ?",
-        )
-        .bind(self.seq as i64)
-        .bind(self.next_characteristic_id)
-        .bind(self.next_limits_id)
-        .bind(self.next_sample_id)
-        .bind(self.next_violation_id)
-        .bind(&self.last_batch)
-        .execute(connection)
-        .await?;
-        Ok(())
+    /// The id that the next sample will have, without taking it.
+    pub(super) fn coming_sample_id(&self) -> SampleId {
+        let mut next = self.next_sample_id;
+        take(&mut next)
     }
 }

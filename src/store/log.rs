@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use sqlx::Row as _;
-
-use crate::protocol::event::{EventHeader, EventKind, LoggedEvent};
-use crate::store::rows::{corrupt, id};
+use crate::domain::ids::CharacteristicId;
+use crate::protocol::event::LoggedEvent;
 use crate::store::{LogHead, Store, StoreError};
 
 impl Store {
@@ -14,37 +12,35 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn head(&self) -> Result<LogHead, StoreError> {
-        let mut connection = self.readers.acquire().await?;
-        LogHead::read(&mut connection).await
+        read!(self, head::read())
     }
 
     /// Up to `limit` events after a position, in order. Empty at the end of the log.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; [`StoreError::Removed`] where the log no longer reaches back to `after`,
+    /// [`StoreError::Renewed`] where it was given a new epoch, so that `after` means nothing any more.
     pub async fn log_page(&self, after: u64, limit: u32) -> Result<Vec<Arc<LoggedEvent>>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT seq, characteristic_id, revision, type, payload FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
-        )
-        .bind(i64::try_from(after).unwrap_or(i64::MAX))
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let seq: i64 = row.try_get("seq")?;
-                let read = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-                    let name: &str = row.try_get("type")?;
-                    let header = EventHeader {
-                        seq: seq as u64,
-                        characteristic_id: id(row.try_get("characteristic_id")?)?,
-                        revision: row.try_get::<i64, _>("revision")? as u64,
-                        kind: EventKind::from_name(name).ok_or_else(|| format!("unknown type {name}"))?,
-                    };
-                    Ok(Arc::new(LoggedEvent::new(header, row.try_get("payload")?)))
-                };
-                corrupt("events", seq, read())
-            })
-            .collect()
+        let page = read!(self, log::page(after, limit))?;
+        if page.first().is_some_and(|event| event.seq == after + 1) {
+            return Ok(page); // only the oldest are ever removed, so what continues the position is whole
+        }
+        // Read after the page: a floor that is not above the position now was not above it then.
+        let head = self.head().await?;
+        if head.epoch != self.epoch() {
+            return Err(StoreError::Renewed);
+        }
+        if head.floor > after {
+            return Err(StoreError::Removed { floor: head.floor });
+        }
+        Ok(page)
+    }
+
+    /// The newest revision of every characteristic, as of a position of the log.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn revisions(&self) -> Result<(u64, Vec<(CharacteristicId, u64)>), StoreError> {
+        read!(self, log::revisions())
     }
 }

@@ -12,37 +12,52 @@
 //!   dropped from it, and the relay reads them from the log.
 //! * **Stops**: [`Store::close`], after the commit loop has ended.
 //!
-//! SQLite for now. A second database is a second module with the same calls: ids and revisions come from
-//! inside the transaction, so a database with several writers can lock the head row there.
+//! Two databases, one store: `sql/` is the text that both understand, compiled for each; `sqlite/` and `postgres/`
+//! hold what differs: opening, the lock that lets one write at a time, and the writing of whole batches. On
+//! PostgreSQL several processes may share a log: what others commit is heard of ([`Store::follow`]), and each
+//! transaction says whose state is out of date ([`Transaction::elsewhere`]).
 
-mod bulk;
+#[macro_use]
+mod dispatch;
+
 mod characteristics;
 mod error;
+mod foreign;
 mod head;
-mod lock;
+mod idempotency;
+mod inspection;
 mod log;
 mod phases;
+mod postgres;
 mod reason_codes;
+mod retention;
 mod rows;
 mod samples;
+mod space;
+mod sqlite;
 mod transaction;
 mod violations;
 
-use std::str::FromStr as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Deserialize;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, SqlitePool};
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
-pub use characteristics::{CharacteristicFilter, CharacteristicRecord};
+pub use characteristics::{CharacteristicFilter, CharacteristicRecord, GroupCount};
 pub use error::StoreError;
+pub use foreign::Taken;
 pub use head::LogHead;
-pub use samples::{RecentFilter, RecentSample, SampleFilter};
-pub use transaction::Transaction;
+pub use idempotency::{KeptAnswer, RequestKey};
+pub use inspection::{Inspection, Unsound};
+pub use retention::{RemovedOf, SampleRange};
+pub use samples::{
+    KeyedSample, NeighbourFilter, Neighbours, RecentFilter, RecentSample, Rejudged, SampleFilter,
+    SampleRecord,
+};
+pub use space::Space;
+pub use transaction::{Elsewhere, Transaction};
 pub use violations::{ViolationFilter, ViolationRecord};
 
 use crate::protocol::event::LoggedEvent;
@@ -50,27 +65,24 @@ use crate::protocol::event::LoggedEvent;
 /// Events of one commit, in order.
 pub type CommittedEvents = Arc<[Arc<LoggedEvent>]>;
 
-/// 64 MiB (in KiB, as SQLite says it): the hot pages of the indexes.
-const WRITER_CACHE: &str = "-65536";
-/// 16 MiB for each reader.
-const READER_CACHE: &str = "-16384";
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-
 /// How the store is opened.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// `sqlite://PATH`.
+    /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`.
     pub url: String,
     /// Connections for reading.
     pub readers: u32,
     /// How long to wait for somebody else's lock.
     pub busy_timeout_ms: u64,
+    /// How long a process that stands still within a transaction may hold up the others (PostgreSQL only).
+    pub idle_transaction_timeout_ms: u64,
     /// Pages in the write-ahead log before it is folded in (16,000 nearly doubled sustained throughput).
     pub wal_autocheckpoint_pages: u32,
     /// Commits that may wait for the relay before it has to read the log.
     pub handover_commits: usize,
+    /// With less than this left on the database's disk the process calls itself degraded (SQLite only); 0: never.
+    pub min_free_bytes: u64,
 }
 
 impl Default for Settings {
@@ -79,8 +91,10 @@ impl Default for Settings {
             url: "sqlite://andon.db".to_owned(),
             readers: 4,
             busy_timeout_ms: 5_000,
+            idle_transaction_timeout_ms: 10_000,
             wal_autocheckpoint_pages: 16_000,
             handover_commits: 64,
+            min_free_bytes: 256 << 20,
         }
     }
 }
@@ -103,12 +117,30 @@ pub struct Paged<T> {
     pub total: u64,
 }
 
+impl Settings {
+    /// The address without its password.
+    fn shown_url(&self) -> String {
+        match (self.url.find("://"), self.url.rfind('@')) {
+            (Some(scheme), Some(at)) if scheme < at => {
+                format!("{}...{}", &self.url[..scheme + 3], &self.url[at..])
+            }
+            _ => self.url.clone(),
+        }
+    }
+}
+
 /// The database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    backend: Backend,
     shared: Arc<Shared>,
+}
+
+/// The one database or the other.
+#[derive(Debug, Clone)]
+enum Backend {
+    Sqlite(sqlite::Database),
+    Postgres(postgres::Database),
 }
 
 #[derive(Debug)]
@@ -116,8 +148,9 @@ struct Shared {
     committed: watch::Sender<u64>,
     handover: mpsc::Sender<CommittedEvents>,
     writable: AtomicBool,
+    /// How far this process has seen the log from within a transaction.
+    seen: AtomicU64,
     epoch: String,
-    _lock: lock::FileLock,
 }
 
 /// The receiving end of just-committed events; there is one, for the relay.
@@ -135,37 +168,38 @@ impl Handover {
 }
 
 impl Store {
-    /// Opens the database, creates it if it is missing, and brings its schema up to date.
+    /// Opens the database, creates it if it is missing (SQLite), and brings its schema up to date.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreError::InUse`] when another process serves the file.
     pub async fn open(settings: &Settings) -> Result<(Self, Handover), StoreError> {
-        let named = settings.url.strip_prefix("sqlite://").filter(|path| !path.starts_with([':', '?']));
-        if named.is_none_or(str::is_empty) {
-            return Err(StoreError::Address(settings.url.clone()));
-        }
-        let options = SqliteConnectOptions::from_str(&settings.url)?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_millis(settings.busy_timeout_ms))
-            .foreign_keys(true)
-            .pragma("wal_autocheckpoint", settings.wal_autocheckpoint_pages.to_string())
-            .pragma("cache_size", WRITER_CACHE);
-        let path = lock::real_path(options.get_filename());
-        let file_lock = lock::FileLock::acquire(&path)?;
-        let unusable = |source| StoreError::File { path: path.clone(), source: Box::new(source) };
-        let (writer, readers, head) = connect(settings, options).await.map_err(unusable)?;
-
+        let (backend, head) = match settings.url.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => {
+                let (database, head) = postgres::Database::open(settings).await?;
+                (Backend::Postgres(database), head)
+            }
+            _ => {
+                let (database, head) = sqlite::Database::open(settings).await?;
+                (Backend::Sqlite(database), head)
+            }
+        };
         let (handover, received) = mpsc::channel(settings.handover_commits.max(1));
         let shared = Arc::new(Shared {
             committed: watch::Sender::new(head.seq),
             handover,
             writable: AtomicBool::new(true),
+            seen: AtomicU64::new(head.seq),
             epoch: head.epoch,
-            _lock: file_lock,
         });
-        Ok((Self { writer, readers, shared }, Handover(received)))
+        Ok((Self { backend, shared }, Handover(received)))
+    }
+
+    /// Hears of what other processes commit, until `stop`; where there are none, only waits.
+    pub async fn follow(&self, stop: CancellationToken) {
+        match &self.backend {
+            Backend::Sqlite(_) => stop.cancelled().await,
+            Backend::Postgres(database) => postgres::follow(database, self, &stop).await,
+        }
     }
 
     /// The position of the newest committed event: a wake-up that carries no data.
@@ -195,47 +229,36 @@ impl Store {
 
     /// Closes every connection. Call it when nothing writes any more.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        match &self.backend {
+            Backend::Sqlite(database) => database.close().await,
+            Backend::Postgres(database) => database.close().await,
+        }
     }
 
     fn note_write(&self, went_through: bool) {
         self.shared.writable.store(went_through, Ordering::Relaxed);
     }
 
+    fn seen_seq(&self) -> u64 {
+        self.shared.seen.load(Ordering::Relaxed)
+    }
+
+    fn see(&self, seq: u64) {
+        self.shared.seen.store(seq, Ordering::Relaxed);
+    }
+
     fn announce(&self, seq: u64, events: CommittedEvents) {
         // Full: the relay is behind, sees the position and reads the log.
         let _ = self.shared.handover.try_send(events);
-        self.shared.committed.send_replace(seq);
+        self.hear(seq);
     }
-}
 
-/// Opens the one connection that writes and those that read, and brings the schema up to date in between.
-async fn connect(
-    settings: &Settings,
-    options: SqliteConnectOptions,
-) -> Result<(SqlitePool, SqlitePool, LogHead), StoreError> {
-    let patience = Duration::from_millis(settings.busy_timeout_ms.max(1_000));
-    let writer = SqlitePoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(patience * 2)
-        // A full disk makes SQLite end a transaction by itself; the ROLLBACK that follows fails then, and
-        // the driver counts the connection as inside that transaction for ever. Such a one is replaced.
-        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
-        .connect_with(options.clone())
-        .await?;
-    MIGRATIONS.run(&writer).await.map_err(StoreError::Migrate)?;
-    let head = {
-        let mut connection = writer.acquire().await?;
-        LogHead::create_if_missing(&mut connection).await?;
-        LogHead::read(&mut connection).await?
-    };
-    let readers = SqlitePoolOptions::new()
-        .max_connections(settings.readers.max(1))
-        .acquire_timeout(patience)
-        .connect_with(options.read_only(true).create_if_missing(false).pragma("cache_size", READER_CACHE))
-        .await?;
-    Ok((writer, readers, head))
+    /// The log reaches at least so far.
+    fn hear(&self, seq: u64) {
+        self.shared.committed.send_if_modified(|committed| {
+            let is_news = seq > *committed;
+            *committed = seq.max(*committed);
+            is_news
+        });
+    }
 }

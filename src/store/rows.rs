@@ -1,17 +1,14 @@
 //! Between columns and domain types.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
-use sqlx::{QueryBuilder, Sqlite};
 
-use crate::domain::ids::InvalidId;
+use crate::domain::ids::{InvalidId, SampleId};
 use crate::store::StoreError;
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The name of a plain enum's value, as the wire says it.
 pub(super) fn name_of<T: Serialize>(value: &T) -> String {
@@ -33,8 +30,22 @@ pub(super) fn id<Id: TryFrom<i64, Error = InvalidId>>(id: i64) -> Result<Id, Cau
     Id::try_from(id).map_err(Cause::from)
 }
 
+/// A number of things: what PostgreSQL cannot say unsigned.
+pub(super) fn count(count: i64) -> Result<u32, Cause> {
+    u32::try_from(count).map_err(Cause::from)
+}
+
+pub(super) fn optional_count(number: Option<i64>) -> Result<Option<u32>, Cause> {
+    number.map(count).transpose()
+}
+
 pub(super) fn time(micros: i64) -> Result<DateTime<Utc>, Cause> {
     DateTime::from_timestamp_micros(micros).ok_or_else(|| "a time out of range".into())
+}
+
+/// A JSON array.
+pub(super) fn ids_text(ids: &[SampleId]) -> String {
+    format!("{:?}", ids.iter().map(|id| id.get()).collect::<Vec<_>>())
 }
 
 pub(super) fn doubles_to_blob(values: &[f64]) -> Vec<u8> {
@@ -52,18 +63,4 @@ pub(super) fn doubles_from_blob(blob: &[u8]) -> Result<Vec<f64>, Cause> {
 /// Blames the row for what could not be read of it.
 pub(super) fn corrupt<T>(table: &'static str, id: i64, read: Result<T, Cause>) -> Result<T, StoreError> {
     read.map_err(|source| StoreError::Corrupt { table, id, source })
-}
-
-/// Each id once: a page of violations names the same characteristic over and over.
-pub(super) fn push_ids(
-    select: &mut QueryBuilder<Sqlite>,
-    start: &'static str,
-    ids: impl Iterator<Item = i64>,
-) {
-    select.push(start);
-    let mut list = select.separated(", ");
-    for id in ids.collect::<BTreeSet<_>>() {
-        list.push_bind(id);
-    }
-    select.push(")");
 }

@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteExecutor};
 
+use crate::domain::chart::Zone;
 use crate::domain::ids::{CharacteristicId, LimitsId, SampleId};
-use crate::domain::sample::{Judgement, Sample, Subgroup};
-use crate::store::rows::{corrupt, doubles_from_blob, from_name, id, time};
+use crate::domain::sample::{Sample, SampleKey, Subgroup};
 use crate::store::{Page, Paged, Store, StoreError, Transaction};
 
 /// Which samples a list holds.
@@ -33,13 +31,14 @@ pub struct RecentSample {
     pub is_excluded: bool,
 }
 
-/// Which past samples `recent_samples` reads.
+/// Which past samples `recent_samples` reads: of those that count for judging and estimating, not of those that
+/// were only stored or that another system has judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecentFilter {
     /// Whose.
     pub characteristic_id: CharacteristicId,
-    /// Those judged by these limits (`Some(None)`: by none); `None`: of any phase.
-    pub phase: Option<Option<LimitsId>>,
+    /// From this one on: where a phase begins.
+    pub since: Option<SampleId>,
     /// Measured at or after.
     pub from: Option<DateTime<Utc>>,
     /// Measured before.
@@ -48,20 +47,68 @@ pub struct RecentFilter {
     pub newest: u32,
 }
 
-const SELECT: &str = "SELECT s.id, s.characteristic_id, s.at, s.received_at, s.measurements, s.n, s.value, \
-    s.range_value, s.std_dev, s.dispersion_value, s.limits_id, s.zone, s.in_control, s.ucl, s.center_line, s.lcl, \
-    s.out_of_spec, s.is_excluded, s.batch, s.operator, s.metadata FROM samples s WHERE TRUE";
+/// A sample with the position of the event that announced it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SampleRecord {
+    /// The sample.
+    pub sample: Sample,
+    /// The position of its event.
+    pub seq: u64,
+}
+
+/// A sample by its sender's name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KeyedSample {
+    /// Whose.
+    pub characteristic_id: CharacteristicId,
+    /// Its key.
+    pub key: SampleKey,
+}
+
+/// Which points stand around a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeighbourFilter {
+    /// Whose.
+    pub characteristic_id: CharacteristicId,
+    /// In which phase; `None`: where none judged.
+    pub limits_id: Option<LimitsId>,
+    /// Around which sample.
+    pub around: SampleId,
+    /// At most so many before it.
+    pub before: u32,
+    /// At most so many after it.
+    pub after: u32,
+}
+
+/// The points around a sample, oldest first, without itself and without excluded ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Neighbours {
+    /// Those before it.
+    pub before: Vec<Sample>,
+    /// Those after it.
+    pub after: Vec<Sample>,
+    /// The excluded ones among them, but for the sample itself.
+    pub excluded: Vec<SampleId>,
+}
+
+/// What judging a sample again has found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rejudged {
+    /// Whether no rule fires on it; `None` if nothing judges it.
+    pub in_control: Option<bool>,
+    /// Where it lies.
+    pub zone: Option<Zone>,
+    /// What the dispersion chart plots.
+    pub dispersion_value: Option<f64>,
+}
 
 impl Store {
     /// One sample.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn sample(&self, id: SampleId) -> Result<Option<Sample>, StoreError> {
-        let mut select = QueryBuilder::<Sqlite>::new(SELECT);
-        select.push(" AND s.id = ").push_bind(id.get());
-        let row = select.build().fetch_optional(&self.readers).await?;
-        row.as_ref().map(sample_from).transpose()
+    pub async fn sample(&self, id: SampleId) -> Result<Option<SampleRecord>, StoreError> {
+        read!(self, samples::one(id))
     }
 
     /// A page of samples, newest first.
@@ -69,10 +116,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn samples(&self, filter: &SampleFilter, page: Page) -> Result<Paged<Sample>, StoreError> {
-        let mut count = QueryBuilder::<Sqlite>::new("SELECT COUNT(*) FROM samples s WHERE TRUE");
-        push_filter(&mut count, filter);
-        let total: i64 = count.build_query_scalar().fetch_one(&self.readers).await?;
-        Ok(Paged { items: self.newest(filter, page).await?, total: total as u64 })
+        read!(self, samples::page(filter, page))
     }
 
     /// The same without counting all of them, which takes its time in a long history.
@@ -80,12 +124,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn newest(&self, filter: &SampleFilter, page: Page) -> Result<Vec<Sample>, StoreError> {
-        let mut select = QueryBuilder::<Sqlite>::new(SELECT);
-        push_filter(&mut select, filter);
-        select.push(" ORDER BY s.id DESC LIMIT ").push_bind(page.limit);
-        select.push(" OFFSET ").push_bind(page.offset as i64);
-        let rows = select.build().fetch_all(&self.readers).await?;
-        rows.iter().map(sample_from).collect()
+        read!(self, samples::newest(filter, page))
     }
 
     /// The newest sample of each of these characteristics that has one.
@@ -96,126 +135,74 @@ impl Store {
         &self,
         ids: &[CharacteristicId],
     ) -> Result<HashMap<CharacteristicId, Sample>, StoreError> {
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let mut select = QueryBuilder::<Sqlite>::new(SELECT);
-        select.push(
-            " AND s.id IN (SELECT (SELECT max(n.id) FROM samples n WHERE n.characteristic_id = c.id) \
-             FROM characteristics c WHERE c.id IN (",
-        );
-        let mut list = select.separated(", ");
-        for id in ids {
-            list.push_bind(id.get());
-        }
-        select.push("))");
-        let rows = select.build().fetch_all(&self.readers).await?;
-        rows.iter().map(|row| sample_from(row).map(|sample| (sample.characteristic_id, sample))).collect()
+        read!(self, samples::newest_of_each(ids))
     }
-}
 
-impl Store {
     /// Past samples, oldest first, excluded ones included.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn recent_samples(&self, filter: &RecentFilter) -> Result<Vec<RecentSample>, StoreError> {
-        read_recent(&self.readers, filter).await
+        read!(self, samples::recent(filter))
     }
 }
 
 impl Transaction {
-    /// The same, as this transaction sees them.
+    /// One sample, as this transaction sees it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sample(&mut self, id: SampleId) -> Result<Option<SampleRecord>, StoreError> {
+        within!(self, samples::one(id))
+    }
+
+    /// Past samples, oldest first, excluded ones included, as this transaction sees them.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn recent_samples(&mut self, filter: &RecentFilter) -> Result<Vec<RecentSample>, StoreError> {
-        let read = read_recent(self.connection(), filter).await;
-        self.note(read)
+        within!(self, samples::recent(filter))
     }
-}
 
-async fn read_recent(
-    executor: impl SqliteExecutor<'_>,
-    filter: &RecentFilter,
-) -> Result<Vec<RecentSample>, StoreError> {
-    let mut select = QueryBuilder::<Sqlite>::new(
-        "SELECT id, n, value, range_value, std_dev, is_excluded FROM samples WHERE characteristic_id = ",
-    );
-    select.push_bind(filter.characteristic_id.get());
-    if let Some(phase) = filter.phase {
-        select.push(" AND limits_id IS ").push_bind(phase.map(LimitsId::get));
+    /// The points around a sample in its phase.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn neighbours(&mut self, filter: &NeighbourFilter) -> Result<Neighbours, StoreError> {
+        within!(self, samples::neighbours(filter))
     }
-    if let Some(from) = filter.from {
-        select.push(" AND at >= ").push_bind(from.timestamp_micros());
-    }
-    if let Some(to) = filter.to {
-        select.push(" AND at < ").push_bind(to.timestamp_micros());
-    }
-    select.push(" ORDER BY id DESC LIMIT ").push_bind(filter.newest);
-    let rows = select.build().fetch_all(executor).await?;
-    rows.iter().rev().map(recent_from).collect()
-}
 
-fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &SampleFilter) {
-    if let Some(id) = filter.characteristic_id {
-        query.push(" AND s.characteristic_id = ").push_bind(id.get());
+    /// Whether the newest judged sample of a characteristic signalled; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_signalling(&mut self, id: CharacteristicId) -> Result<Option<bool>, StoreError> {
+        within!(self, samples::is_signalling(id))
     }
-    if let Some(from) = filter.from {
-        query.push(" AND s.at >= ").push_bind(from.timestamp_micros());
+
+    /// The samples with these keys, as far as there are any.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn samples_by_key(&mut self, wanted: &[KeyedSample]) -> Result<Vec<SampleRecord>, StoreError> {
+        within!(self, samples::by_key(wanted))
     }
-    if let Some(to) = filter.to {
-        query.push(" AND s.at < ").push_bind(to.timestamp_micros());
+
+    /// Excludes a sample, or includes it again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_excluded(&mut self, id: SampleId, is_excluded: bool) -> Result<(), StoreError> {
+        self.touch();
+        within!(self, samples::set_excluded(id, is_excluded))
     }
-}
 
-fn subgroup_from(row: &SqliteRow) -> Result<Subgroup, sqlx::Error> {
-    Ok(Subgroup {
-        n: row.try_get("n")?,
-        mean: row.try_get("value")?,
-        range: row.try_get("range_value")?,
-        std_dev: row.try_get("std_dev")?,
-    })
-}
-
-fn recent_from(row: &SqliteRow) -> Result<RecentSample, StoreError> {
-    let raw: i64 = row.try_get("id")?;
-    Ok(RecentSample {
-        id: corrupt("samples", raw, id(raw))?,
-        subgroup: subgroup_from(row)?,
-        is_excluded: row.try_get("is_excluded")?,
-    })
-}
-
-fn sample_from(row: &SqliteRow) -> Result<Sample, StoreError> {
-    let row_id: i64 = row.try_get("id")?;
-    let read = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-        let judgement = match row.try_get::<Option<i64>, _>("limits_id")? {
-            Some(limits_id) => Some(Judgement {
-                limits_id: id(limits_id)?,
-                zone: from_name(row.try_get("zone")?)?,
-                in_control: row.try_get("in_control")?,
-                ucl: row.try_get("ucl")?,
-                center_line: row.try_get("center_line")?,
-                lcl: row.try_get("lcl")?,
-            }),
-            None => None,
-        };
-        Ok(Sample {
-            id: id(row_id)?,
-            characteristic_id: id(row.try_get("characteristic_id")?)?,
-            measurements: doubles_from_blob(row.try_get("measurements")?)?,
-            subgroup: subgroup_from(row)?,
-            dispersion_value: row.try_get("dispersion_value")?,
-            timestamp: time(row.try_get("at")?)?,
-            received_at: time(row.try_get("received_at")?)?,
-            judgement,
-            out_of_spec: row.try_get("out_of_spec")?,
-            is_excluded: row.try_get("is_excluded")?,
-            batch: row.try_get("batch")?,
-            operator: row.try_get("operator")?,
-            metadata: row.try_get("metadata")?,
-        })
-    };
-    corrupt("samples", row_id, read())
+    /// Stores what judging a sample again has found.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn update_verdict(&mut self, id: SampleId, rejudged: &Rejudged) -> Result<(), StoreError> {
+        self.touch();
+        within!(self, samples::update_verdict(id, rejudged))
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use andon::domain::chart::ChartKind;
 use andon::domain::ids::CharacteristicId;
 use andon::services::{
-    AcknowledgeError, Answer, CommitError, GivenLimits, QueuedSample, RecordedSample, Signed,
+    AcknowledgeError, Answer, CommitError, GivenLimits, Queued, RecordedSample, SampleAnswer, Signed,
 };
 use andon::settings::Settings;
 use andon::store::StoreError;
@@ -50,7 +50,12 @@ async fn open(directory: &Path, settings: &Settings) -> (TestServices, Character
 }
 
 impl Services {
-    async fn queue_all(&self, of: CharacteristicId, values: &[f64], operator: &str) -> Vec<QueuedSample> {
+    async fn queue_all(
+        &self,
+        of: CharacteristicId,
+        values: &[f64],
+        operator: &str,
+    ) -> Vec<Queued<SampleAnswer>> {
         let mut queued = vec![];
         for value in values {
             let sample = sample(of, vec![*value], Some(operator));
@@ -65,8 +70,8 @@ async fn queued(call: &mut (impl Future + Unpin)) {
     assert!(poll_fn(|context| Poll::Ready(Pin::new(&mut *call).poll(context).is_pending())).await);
 }
 
-async fn stored(queued: Vec<QueuedSample>) -> Vec<RecordedSample> {
-    let answers = join_all(queued.into_iter().map(QueuedSample::recorded)).await;
+async fn stored(queued: Vec<Queued<SampleAnswer>>) -> Vec<RecordedSample> {
+    let answers = join_all(queued.into_iter().map(Queued::recorded)).await;
     answers.into_iter().map(|answer| answer.expect("committed").expect("taken")).collect()
 }
 
@@ -97,7 +102,8 @@ async fn only_the_culprits_fail(how: &str) {
         bad.extend(running.services.queue_all(id, &[-2.5], "poison").await);
     }
     // It reads what the batch has written so far: so the culprits show up before the commit is tried.
-    let answer = Answer { user: "ann".to_owned(), reason: "Other".to_owned(), comment: None };
+    let answer =
+        Answer { user: "ann".to_owned(), reason: "Other".to_owned(), comment: None, exclude_sample: false };
     let nothing = 1_000_000.try_into().expect("an id");
     let mut acknowledgement = Box::pin(running.services.alerts.acknowledge(nothing, answer));
     queued(&mut acknowledgement).await;

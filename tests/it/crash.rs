@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Answered, Heard, Ledger, Load, Process, TestServices, listen, sample};
+use crate::support::{Answered, Heard, Ledger, Load, Process, TestServices, address_of, listen, sample};
 
 const POSTERS: u64 = 16;
 const LISTENERS: usize = 3;
@@ -94,10 +94,7 @@ fn timeless(mut payload: Value) -> Value {
 
 /// A process that was never killed, given the stored samples in their order, comes to the same events.
 async fn assert_verdicts_are_those_of_an_undisturbed_engine(database: &Path, ledger: &Ledger) {
-    let settings = andon::store::Settings {
-        url: format!("sqlite://{}", database.display()),
-        ..andon::store::Settings::default()
-    };
+    let settings = andon::store::Settings { url: address_of(database), ..andon::store::Settings::default() };
     let (store, _handover) = Store::open(&settings).await.expect("the store opens");
     let page = Page { offset: 0, limit: 100 };
     let known = store.characteristics(&CharacteristicFilter::default(), page).await.expect("a page").items;

@@ -98,6 +98,10 @@ fn subgroup(measurements: [f64; 2]) -> Value {
     })
 }
 
+fn another_chart() -> Value {
+    json!({"name": "Bore", "unit": null, "subgroup_size": 3, "new_phase": true, "retired": true})
+}
+
 fn acknowledgement() -> Value {
     json!({"reason": "Tool Change", "comment": "new insert", "user": "ann"})
 }
@@ -136,6 +140,10 @@ async fn messages_look_as_their_golden_files_say() {
     golden.add("pong", socket.next_of_type("pong").await);
     socket.send(&json!({"type": "subscribe", "characteristic_ids": [1], "snapshot": true})).await;
     golden.add("error", socket.next_of_type("error").await);
+    assert_eq!(app.call("PATCH", "/characteristics/1", Some(&another_chart())).await.0, 200);
+    golden.add("characteristic_update", socket.next_of_type("characteristic_update").await);
+    assert_eq!(app.call("DELETE", "/characteristics/2?with_history=true", None).await.0, 204);
+    golden.add("characteristic_update_deleted", socket.next_of_type("characteristic_update").await);
 
     let app = with_tokens().spawn().await;
     for (token, names) in
@@ -187,5 +195,17 @@ async fn answers_look_as_their_golden_files_say() {
     assert!(late["detail"].as_str().is_some_and(|detail| detail.contains("by ann at 20")), "{late}");
     late["detail"] = json!("<who and when>");
     golden.add("problem_with_acknowledgement", late);
+    let told = json!({"source": "qms", "id": "1", "type": "violation", "characteristic_id": 1, "payload": {
+        "rule_id": 1, "rule_name": "Outlier", "severity": "CRITICAL", "timestamp": MOMENT}});
+    let events = json!([told, told, {"source": "qms", "id": "2", "type": "sample", "characteristic_key": "no",
+        "payload": {"value": 1.5, "timestamp": MOMENT}}]);
+    golden.add("foreign_events", app.post("/events", &events).await.1);
+    let (path, rules) = ("/characteristics/1/rules", json!([{"rule_id": 1}, {"rule_id": 2}]));
+    golden.add("rules_pending", app.set(path, &rules).await);
+    golden.add("groups", app.get("/groups").await);
+    golden.add(
+        "characteristic_changed",
+        app.call("PATCH", "/characteristics/1", Some(&another_chart())).await.1,
+    );
     golden.compare("rest");
 }

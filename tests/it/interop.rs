@@ -42,7 +42,7 @@ async fn hears_everything(mut program: Command) {
 
 /// What `.ci/test` prepared, or `None` where it may be missing.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn prepared(name: &str) -> Option<String> {
+pub fn prepared(name: &str) -> Option<String> {
     let found = std::env::var(name).ok();
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none(), "{name} is not set: run .ci/test");

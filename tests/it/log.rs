@@ -132,7 +132,7 @@ async fn a_relay_whose_queue_was_full_reads_the_log_without_a_gap_or_a_repeat() 
     messages.extend(published(&mut subscription, ledger.events.len() - events_before).await);
     assert_eq!(messages, logged(&ledger));
     stop.cancel();
-    relaying.await.expect("the relay does not panic");
+    relaying.await.expect("the relay does not panic").expect("the log is whole");
 }
 
 /// Events that were committed, but not published, before a process died.

@@ -151,13 +151,29 @@ async fn a_setting_that_nothing_reads_is_named() {
     let (directory, file) = temporary();
     let mut command = Process::serve(&file);
     command.env("ANDON_STORE__URI", "sqlite://x.db");
-    assert!(complaint(command).await.contains("`uri`"));
+    assert!(complaint(command).await.contains("store.uri in the environment variable ANDON_STORE__URI"));
 
     let settings = directory.path().join("andon.toml");
     std::fs::write(&settings, "[htpp]\nlisten = '127.0.0.1:0'\n").expect("written");
     let mut command = Process::serve(&file);
     command.arg("--config").arg(&settings);
-    assert!(complaint(command).await.contains("`htpp`"));
+    assert!(complaint(command).await.contains(&format!("htpp in {}", settings.display())));
+
+    let mut command = Process::serve(&file);
+    command.env("ANDON_LISTEN", "127.0.0.1:0");
+    assert!(complaint(command).await.contains("the environment variable ANDON_LISTEN names no setting"));
+}
+
+#[tokio::test]
+async fn what_kubernetes_puts_into_the_environment_is_ignored_with_a_warning() {
+    let (_directory, file) = temporary();
+    let mut command = Process::serve(&file);
+    command.envs([("ANDON_SERVICE_HOST", "10.0.0.1"), ("ANDON_PORT_8080_TCP", "tcp://10.0.0.1:8080")]);
+    let process = Process::start(command).await;
+    let log = process.log();
+    let warning = log.lines().find(|line| line.contains("Kubernetes")).expect("a warning");
+    assert!(warning.contains("WARN") && warning.contains("ANDON_SERVICE_HOST"), "{warning}");
+    process.kill().await;
 }
 
 #[tokio::test]

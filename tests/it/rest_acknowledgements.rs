@@ -24,7 +24,7 @@ async fn an_acknowledged_violation_says_who_when_and_why() {
     let due = json!({
         "violation_id": violation, "characteristic_id": bore, "sample_id": answered["sample_id"], "acknowledged": true,
         "user": "ann", "reason": "Tool Change", "comment": "new insert\nsecond shift",
-        "timestamp": answered["ack_timestamp"], "source": null, "external_id": null,
+        "timestamp": answered["ack_timestamp"], "source": null, "external_id": null, "ack_source": null,
     });
     assert_eq!(told["payload"], due);
 }
@@ -80,7 +80,7 @@ async fn an_answer_needs_a_reason_and_a_name() {
         (json!({"reason": "Other", "user": "x".repeat(201)}), "/user"),
         (json!({"reason": "Other", "user": "ann", "comment": "x".repeat(4001)}), "/comment"),
         (json!({"reason": "Other", "user": "ann", "comment": "a\u{0}b"}), "/comment"),
-        (json!({"reason": "Other", "user": "ann", "exclude_sample": true}), "/exclude_sample"),
+        (json!({"reason": "Other", "user": "ann", "exclude_sample": 1}), "/exclude_sample"),
     ] {
         let answer = Answer::to(app.request("POST", &path).json(&body)).await;
         answer.expect_problem(422, "invalid_field");
@@ -158,7 +158,7 @@ async fn a_batch_names_what_it_is_for() {
         json!({"violation_ids": [0]}),
         json!({"violation_ids": [1], "reason": ""}),
         json!({"violation_ids": [1], "user": null}),
-        json!({"violation_ids": [1], "exclude_sample": true}),
+        json!({"violation_ids": [1], "exclude_sample": "yes"}),
         json!({"characteristic_id": 1, "up_to_seq": -1}),
     ] {
         let mut body = valid.clone();

@@ -84,17 +84,6 @@ async fn a_batch_judges_as_single_samples_do() {
 }
 
 #[tokio::test]
-async fn lines_of_json_are_not_taken_yet() {
-    let app = TestApp::spawn().await;
-    let bore = app.given_a_chart("Bore").await;
-    let line = json!({"characteristic_id": bore, "measurements": [10]}).to_string();
-    let request = app.request("POST", "/samples/batch").header("content-type", "application/x-ndjson");
-    let answer = Answer::to(request.body(format!("{line}\n{line}\n"))).await;
-    answer.expect_problem(415, "unsupported_media_type");
-    assert_eq!(app.sample_total().await, 0);
-}
-
-#[tokio::test]
 async fn a_batch_that_is_none_is_refused_whole() {
     let app = TestApp::spawn().await;
     let sample = json!({"characteristic_id": 1, "measurements": [10]});

@@ -131,7 +131,7 @@ async fn a_definition_that_does_not_hold_together_is_refused_with_its_place() {
         ("group", json!("plant//press")),
         ("tags", json!(["ok", ""])),
         ("unit", json!("")),
-        ("auto_limits_after", json!(25)),
+        ("auto_limits_after", json!(1)),
         ("retired", json!(true)),
         ("mode", json!("live")),
     ];

@@ -40,8 +40,9 @@ async fn limits_come_from_the_samples_of_the_present_phase() {
     assert_eq!((&after["user"], &after["reason"]), (&json!("ann"), &json!("study")));
     assert_eq!(after["dispersion"]["statistic"], "mr");
     assert_eq!(found["calculation"], json!({"method": "moving_range", "preview": false, "changed": true}));
+    let (first, last) = (samples[0], samples[29]);
     let baseline =
-        json!({"first_sample_id": samples[0], "last_sample_id": samples[29], "n": 30, "signals": []});
+        json!({"first_sample_id": first, "last_sample_id": last, "n": 30, "signals": [], "left_out": []});
     assert_eq!(found["baseline"], baseline);
     assert_eq!(&socket.next_of_type("control_limits").await["payload"], after);
     // The next phase has no sample yet.
@@ -121,12 +122,14 @@ async fn samples_that_do_not_vary_make_no_limits() {
 }
 
 #[tokio::test]
-async fn what_is_not_built_yet_or_cannot_be_is_refused_by_name() {
+async fn what_cannot_be_is_refused_by_name() {
     let app = TestApp::spawn().await;
     let (id, _) = given_samples(&app, &values()).await;
     for (body, field) in [
         (json!({"method": "range"}), "/method"),
-        (json!({"exclude_out_of_control": true}), "/exclude_out_of_control"),
+        (json!({"method": "given"}), "/method"),
+        (json!({"method": "guess"}), "/method"),
+        (json!({"exclude_out_of_control": 1}), "/exclude_out_of_control"),
         (json!({"last_n": 1}), "/last_n"),
         (json!({"min_samples": 0}), "/min_samples"),
         (json!({"last_n": -3}), "/last_n"),
@@ -139,6 +142,62 @@ async fn what_is_not_built_yet_or_cannot_be_is_refused_by_name() {
         Answer::to(app.request("POST", &path(id)).json(&json!({"from": "2026-01-01T00:00:00"}))).await;
     assert_eq!(naive.status, 422, "{}", naive.text);
     assert_eq!(app.get(&format!("/characteristics/{id}/control-limits")).await["total"], 0);
+}
+
+#[tokio::test]
+async fn points_out_of_control_can_be_left_out_until_none_is() {
+    let app = TestApp::spawn().await;
+    let mut samples = values();
+    (samples[4], samples[20]) = (90.0, 40.0); // the second shows only once the first is left out
+    let (id, sample_ids) = given_samples(&app, &samples).await;
+    let body = json!({"exclude_out_of_control": true, "preview": true});
+    let (status, found) = app.post(&path(id), &body).await;
+    assert_eq!(status, 200, "{found}");
+    assert_eq!(found["baseline"]["left_out"], json!([sample_ids[4], sample_ids[20]]));
+    assert_eq!(found["baseline"]["n"], samples.len() - 2);
+
+    // The same limits as if they had never been taken: moving ranges that touch them are dropped.
+    let kept = |range: std::ops::Range<usize>| samples[range].to_vec();
+    let ranges: Vec<f64> = [kept(0..4), kept(5..20), kept(21..samples.len())]
+        .iter()
+        .flat_map(|run| run.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect::<Vec<_>>())
+        .collect();
+    let sigma = ranges.iter().sum::<f64>() / ranges.len() as f64 * std::f64::consts::PI.sqrt() / 2.0; // d2(2) = 2 / sqrt(pi)
+    let calculated = found["after"]["sigma"].as_f64().expect("a number");
+    assert!((calculated - sigma).abs() < 1e-9, "{calculated} for {sigma}");
+
+    let (_, plain) = app.post(&path(id), &json!({"preview": true})).await;
+    assert_eq!(plain["baseline"]["left_out"], json!([]));
+    assert!(plain["after"]["sigma"].as_f64() > Some(sigma));
+}
+
+#[tokio::test]
+async fn subgroups_show_sigma_either_way() {
+    let app = TestApp::spawn().await;
+    let definition = json!({"name": "Ring", "subgroup_size": 3, "chart": "xbar_r"});
+    let id = app.given_a_characteristic(&definition).await;
+    let subgroup = |n: u32| {
+        let base = f64::from(n % 5);
+        json!({"characteristic_id": id, "measurements": [base, base + 1.0, base + 3.0]})
+    };
+    let samples: Vec<Value> = (0..25).map(subgroup).collect();
+    app.post("/samples/batch", &json!({ "samples": samples })).await;
+    let mut sigmas = vec![];
+    // Every subgroup has the same range, 3, and the same standard deviation, sqrt(7/3).
+    for (method, due) in [
+        ("range", 3.0 / 1.692_568_750_643_269),
+        ("std_dev", (7.0f64 / 3.0).sqrt() / (std::f64::consts::PI.sqrt() / 2.0)),
+    ] {
+        let (status, found) = app.post(&path(id), &json!({"method": method, "preview": true})).await;
+        assert_eq!((status, &found["calculation"]["method"]), (200, &json!(method)), "{found}");
+        let sigma = found["after"]["sigma"].as_f64().expect("a number");
+        assert!((sigma - due).abs() < 1e-9, "{method}: {sigma} for {due}");
+        assert_eq!(found["after"]["dispersion"]["statistic"], "r", "the chart stays what it is");
+        sigmas.push(sigma);
+    }
+    assert_ne!(sigmas[0], sigmas[1]);
+    let refused = Answer::to(app.request("POST", &path(id)).json(&json!({"method": "moving_range"}))).await;
+    refused.expect_problem(422, "invalid_field").expect_pointer("/method");
 }
 
 #[tokio::test]

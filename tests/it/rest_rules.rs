@@ -88,6 +88,8 @@ async fn rules_that_cannot_be_are_refused_with_their_place_and_change_nothing() 
         (json!([{"rule_id": 2, "parameters": {"n": 7}}]), "/0/parameters/n", "`n`"),
         (json!([{"enabled": true}]), "/0", "rule_id"),
         (json!([7]), "/0", "7"),
+        (json!([[2, true, null, null, {}]]), "/0", "an object"),
+        (json!([{"rule_id": 2, "parameters": [null, 7]}]), "/0/parameters", "an object"),
         (json!({"preset": "strict"}), "/preset", "western_electric"),
         (json!({"preset": "nelson", "mode": 1}), "/mode", "mode"),
         (json!({}), "", "preset"),

@@ -10,6 +10,7 @@ use crate::domain::characteristic::Definition;
 use crate::domain::chart::ChartKind;
 use crate::domain::ids::CharacteristicId;
 use crate::domain::rules::RuleSet;
+use crate::domain::sample::Mode;
 use crate::services::{
     Catalog, CharacteristicRef, ControlLimitService, NewSample, RecordedSample, Selection, Signed, SpcEngine,
 };
@@ -102,6 +103,7 @@ impl Services {
             group: Some("demo".to_owned()),
             tags: Vec::new(),
             reaction_plan: None,
+            auto_limits_after: None,
         };
         Ok(self.catalog.create(definition, RuleSet::default()).await??.id)
     }
@@ -124,6 +126,8 @@ pub fn sample(id: CharacteristicId, measurements: Vec<f64>) -> NewSample {
         characteristic: CharacteristicRef::Id(id),
         measurements,
         timestamp: None,
+        mode: Mode::Live,
+        key: None,
         batch: None,
         operator: None,
         metadata: None,

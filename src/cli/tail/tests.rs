@@ -23,7 +23,8 @@ struct Running {
 impl Running {
     fn start(server: &TestServer, view: View) -> Self {
         let ((output, printed), (notes, noted)) = (duplex(65_536), duplex(65_536));
-        let (stop, tail) = (CancellationToken::new(), Tail { view, output, notes });
+        let (stop, server_url) = (CancellationToken::new(), server.url());
+        let tail = Tail { view, output, notes, server: server_url };
         let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(2), 1);
         let ended = tokio::spawn(tail.follow(server.options(), backoff, stop.clone()));
         Self { ended, output: BufReader::new(printed).lines(), notes: BufReader::new(noted).lines(), stop }
@@ -91,6 +92,14 @@ async fn only_what_was_asked_for_is_shown() {
 #[tokio::test]
 async fn a_break_a_gap_and_what_may_be_missing_are_noted_beside_the_output() {
     let (server, mut running, mut peer) = started(everything(Format::Json)).await;
+    let note = running.next_note().await; // before any event
+    let url = server.url();
+    assert_eq!(
+        note,
+        format!(
+            "andon: connected to {url}; events of all characteristics after position 10 of the log follow"
+        )
+    );
     peer.say(&ack(11, 7, 6)).await;
     assert_eq!(running.next_note().await, "andon: characteristic 7: expected revision 5, got 6");
     assert_eq!(running.next_line().await, ack(11, 7, 6));

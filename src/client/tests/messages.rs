@@ -23,8 +23,8 @@ async fn next_event(client: &mut Client) -> EventMessage {
 async fn requests_reach_the_server_in_its_words() {
     let server = TestServer::start().await;
     let (mut client, mut peer) = welcomed(&server, Greeting::default()).await;
-    client.subscribe(Subscription::These(vec![id(7), id(8)])).await.expect("open");
-    client.subscribe(Subscription::All).await.expect("open");
+    client.subscribe(Subscription::these(vec![id(7), id(8)])).await.expect("open");
+    client.subscribe(Subscription::all()).await.expect("open");
     client.unsubscribe(vec![id(8)]).await.expect("open");
     client.ping().await.expect("open");
     assert_eq!(peer.hear().await, json!({"type": "subscribe", "characteristic_ids": [7, 8]}));

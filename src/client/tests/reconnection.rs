@@ -19,7 +19,7 @@ async fn next(client: &mut Reconnecting) -> Update {
 
 /// Connected, subscribed to 7, and the event of position 11 received.
 async fn at_eleven(server: &TestServer) -> (Reconnecting, Peer) {
-    let client = Reconnecting::connect(server.options(), Subscription::These(vec![id(7)]), hasty());
+    let client = Reconnecting::connect(server.options(), Subscription::these(vec![id(7)]), hasty());
     let (client, mut peer) = join!(client, server.welcome_subscriber(Greeting::default()));
     let mut client = client.expect("connected");
     let first = next(&mut client).await;
@@ -117,7 +117,7 @@ async fn who_is_not_wanted_any_more_gives_up() {
 #[tokio::test]
 async fn the_first_connection_is_tried_once() {
     let server = TestServer::start().await;
-    let client = Reconnecting::connect(server.options(), Subscription::All, hasty());
+    let client = Reconnecting::connect(server.options(), Subscription::all(), hasty());
     let busy = server.answer_http("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n");
     let (client, ()) = join!(within_deadline(client), busy);
     assert!(matches!(client.err(), Some(ClientError::Refused { status: 503, .. })));

@@ -1,7 +1,8 @@
 //! Bearer tokens from the settings. Only their digests are kept, and compared.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::path::PathBuf;
+use std::{fmt, fs, io};
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -28,12 +29,34 @@ pub struct TokenSettings {
     /// Who has it: the user of what is done with it.
     pub name: String,
     /// The token, at least 16 characters.
-    pub token: String,
+    #[serde(default)]
+    pub token: Option<String>,
+    /// A file that holds it instead, as secrets are handed to containers; read once, at the start.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
     /// What it may do.
     pub roles: Vec<Role>,
     /// Whether it may name the user it acts for.
     #[serde(default)]
     pub acts_for_users: bool,
+}
+
+impl TokenSettings {
+    /// The token, wherever it stands; a file may end with a line break.
+    fn read(&self) -> Result<String, TokenError> {
+        match (&self.token, &self.token_file) {
+            (Some(token), None) => Ok(token.clone()),
+            (None, Some(file)) => {
+                let unreadable = |error: io::Error| TokenError::File {
+                    name: self.name.clone(),
+                    file: file.clone(),
+                    kind: error.kind(),
+                };
+                Ok(fs::read_to_string(file).map_err(unreadable)?.trim_end().to_owned())
+            }
+            _ => Err(TokenError::OnePlace(self.name.clone())),
+        }
+    }
 }
 
 impl fmt::Debug for TokenSettings {
@@ -57,6 +80,19 @@ pub enum TokenError {
     /// May do nothing.
     #[error("the token of {0:?} has no role; roles are read, ingest, operate, admin")]
     NoRole(String),
+    /// It is said twice, or not at all.
+    #[error("{0:?} needs either token or token_file")]
+    OnePlace(String),
+    /// The file cannot be read.
+    #[error("could not read the token of {name:?} from {}: {kind}", file.display())]
+    File {
+        /// Whose token.
+        name: String,
+        /// Where it should be.
+        file: PathBuf,
+        /// Why it cannot be read.
+        kind: io::ErrorKind,
+    },
 }
 
 /// Knows the tokens of the settings.
@@ -69,7 +105,9 @@ impl TokenAuthorizer {
     /// [`TokenError`], naming whose token cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, TokenError> {
         let mut principals = HashMap::new();
-        for TokenSettings { name, token, roles, acts_for_users } in settings.tokens.clone() {
+        for settings in settings.tokens.clone() {
+            let token = settings.read()?;
+            let TokenSettings { name, roles, acts_for_users, .. } = settings;
             if token.chars().count() < SHORTEST {
                 return Err(TokenError::TooShort(name));
             }
@@ -110,8 +148,13 @@ mod tests {
     use super::*;
 
     fn settings(name: &str, token: &str, roles: Vec<Role>) -> Settings {
-        let token =
-            TokenSettings { name: name.to_owned(), token: token.to_owned(), roles, acts_for_users: false };
+        let token = TokenSettings {
+            name: name.to_owned(),
+            token: Some(token.to_owned()),
+            token_file: None,
+            roles,
+            acts_for_users: false,
+        };
         Settings { tokens: vec![token], allow_anonymous: false }
     }
 
@@ -132,5 +175,21 @@ mod tests {
         let idle = settings("ann", "0123456789abcdef", vec![]);
         assert_eq!(TokenAuthorizer::new(&idle).err(), Some(TokenError::NoRole("ann".to_owned())));
         assert!(!format!("{idle:?}").contains("0123456789abcdef"));
+    }
+    #[tokio::test]
+    async fn a_token_may_stand_in_a_file_of_its_own() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), "0123456789abcdef\n").expect("written");
+        let mut known = settings("line4", "", vec![Role::Read]);
+        known.tokens[0].token_file = Some(file.path().to_owned());
+        assert_eq!(TokenAuthorizer::new(&known).err(), Some(TokenError::OnePlace("line4".to_owned())));
+        known.tokens[0].token = None;
+        let authorizer = TokenAuthorizer::new(&known).expect("usable");
+        assert!(authorizer.principal(Some("0123456789abcdef")).await.is_ok());
+        known.tokens[0].token_file = Some("/nowhere/token".into());
+        let refused = TokenAuthorizer::new(&known).err().expect("no such file").to_string();
+        assert!(refused.contains("line4") && refused.contains("/nowhere/token"), "{refused}");
+        known.tokens[0].token_file = None;
+        assert_eq!(TokenAuthorizer::new(&known).err(), Some(TokenError::OnePlace("line4".to_owned())));
     }
 }

@@ -7,15 +7,16 @@ mod frames;
 mod guard;
 mod socket;
 
+use actix_web::HttpRequest;
 use actix_web::body::MessageBody as _;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::broadcast::{Broadcaster, ShardHandle, outbox};
+use crate::broadcast::{Broadcaster, Room, ShardHandle, outbox};
 use crate::clock::Clock;
 use crate::http::SharedAuthorizer;
+use crate::http::answer::Upgraded;
 use crate::http::auth::{NotAuthenticated, Role, bearer};
 use crate::http::error::{ApiError, Kind};
 use crate::http::ws::frames::Frames;
@@ -38,7 +39,7 @@ pub async fn upgrade(
     request: HttpRequest,
     payload: Payload,
     parts: Data<SocketParts>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Upgraded, ApiError> {
     let principal = match parts.authorizer.principal(bearer(&request)).await {
         Ok(principal) if principal.may(Role::Read) => Some(principal),
         Ok(_) => return Err(ApiError::new(Kind::Forbidden, "this needs the role read")),
@@ -52,9 +53,10 @@ pub async fn upgrade(
     let (response, session, stream) = actix_ws::handle(&request, payload).map_err(no_handshake)?;
     let stream = stream.max_frame_size(limits.message_bytes);
     let messages = stream.aggregate_continuations().max_continuation_size(limits.message_bytes);
-    let (outbox, inbox) = outbox(limits.queue_frames, limits.queue_reply_bytes);
+    let room = Room { frames: limits.queue_frames, reply_bytes: limits.queue_reply_bytes };
+    let (outbox, inbox) = outbox(room, parts.shard.waiting().clone());
     let socket = Socket::new(SocketParts::clone(&parts), outbox, principal);
     parts.tracker.spawn_local(socket.run(messages));
     // The stock body must live: with it ends the stream of incoming frames.
-    Ok(response.map_body(|_, inner| Frames::new(inbox, inner, session).boxed()))
+    Ok(Upgraded(response.map_body(|_, inner| Frames::new(inbox, inner, session).boxed())))
 }

@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{debug, info};
 
-use crate::broadcast::{ConnectionId, Offer, Outbox, Outgoing, Session, Step};
+use crate::broadcast::{ConnectionId, KnownKeys, Offer, Outbox, Outgoing, Session, Step};
 use crate::http::auth::{Principal, Role};
 use crate::http::ws::SocketParts;
 use crate::metrics::{Gauge, Reason};
@@ -27,13 +27,15 @@ pub struct Socket {
     outbox: Outbox,
     principal: Option<Principal>,
     session: Session,
+    keys: KnownKeys,
 }
 
 impl Socket {
     /// `principal` is known where the handshake said who calls; otherwise the first message must.
     pub fn new(parts: SocketParts, outbox: Outbox, principal: Option<Principal>) -> Self {
         let id = parts.broadcaster.next_connection_id();
-        Self { parts, id, outbox, principal, session: Session::Unknown }
+        let keys = parts.broadcaster.known_keys();
+        Self { parts, id, outbox, principal, session: Session::Unknown, keys }
     }
 
     /// Serves the client until its end.
@@ -123,16 +125,26 @@ impl Socket {
 
     async fn on_text(&mut self, text: &str) -> Result<(), CloseCode> {
         let stopping = |_| CloseCode::GoingAway;
-        match self.session.on_text(text, self.parts.shard.processed_seq(), self.parts.clock.now()) {
-            Step::Reply(message) => {
-                self.say(&message);
-                Ok(())
-            }
-            Step::Subscribe(subscription) => {
-                self.parts.shard.subscribe(self.id, subscription).await.map_err(stopping)
-            }
-            Step::Unsubscribe(ids) => self.parts.shard.unsubscribe(self.id, ids).await.map_err(stopping),
-            Step::Authenticate(token) => self.authenticate(&token).await,
+        let (seq, now) = (self.parts.shard.processed_seq(), self.parts.clock.now());
+        let mut step = self.session.on_text(text, seq, now);
+        loop {
+            step = match step {
+                Step::Find(message, keys) => match self.keys.complete(message, keys).await {
+                    Ok(message) => self.session.on_message(message, seq, now),
+                    Err(refusal) => Step::Reply(refusal.into()),
+                },
+                Step::Reply(message) => {
+                    self.say(&message);
+                    return Ok(());
+                }
+                Step::Subscribe(subscription) => {
+                    return self.parts.shard.subscribe(self.id, subscription).await.map_err(stopping);
+                }
+                Step::Unsubscribe(ids) => {
+                    return self.parts.shard.unsubscribe(self.id, ids).await.map_err(stopping);
+                }
+                Step::Authenticate(token) => return self.authenticate(&token).await,
+            };
         }
     }
 

@@ -16,7 +16,7 @@ fn individuals<const N: usize>(values: [f64; N]) -> Vec<BaselinePoint> {
 }
 
 fn of(chart: ChartKind, subgroup_size: u32, points: &[BaselinePoint]) -> Result<Estimate, EstimateError> {
-    estimate(&Baseline { chart, subgroup_size, points })
+    estimate(&Baseline { chart, subgroup_size, points, sigma_from: chart.dispersion() })
 }
 
 fn assert_close(actual: f64, expected: f64) {

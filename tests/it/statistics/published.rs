@@ -28,7 +28,13 @@ fn subgroups(csv: &str) -> Vec<Subgroup> {
 fn limits_from(chart: ChartKind, subgroups: &[Subgroup]) -> Estimate {
     let points: Vec<BaselinePoint> =
         subgroups.iter().map(|&subgroup| BaselinePoint { subgroup, follows_break: false }).collect();
-    estimate(&Baseline { chart, subgroup_size: subgroups[0].n, points: &points }).expect("limits")
+    estimate(&Baseline {
+        chart,
+        subgroup_size: subgroups[0].n,
+        points: &points,
+        sigma_from: chart.dispersion(),
+    })
+    .expect("limits")
 }
 
 /// Every signal of all eight rules with the number of its point, from 1.

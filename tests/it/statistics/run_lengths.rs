@@ -1,17 +1,19 @@
 //! Run lengths and shares of flagged points, by simulation with fixed seeds, against known figures.
 //!
 //! Independent normal points, known limits, each run from the start of a phase; a shift is in sigmas of
-//! the plotted point. An estimate must lie within four of its standard errors, taken from the means of
-//! batches; those errors are small enough that the neighbouring definitions of the rules would fail.
+//! the plotted point. An estimate must lie within four of its standard errors (of shares: taken from the means
+//! of batches); those errors are small enough that the neighbouring definitions of the rules would fail.
 //! The short form runs always, the long one in release mode:
 //! `cargo test --release --test it run_lengths -- --ignored`.
 
 use andon::domain::chart::ChartKind;
 use andon::domain::rules::{Preset, Rule, RuleSet};
-use andon::spc::{Judging, PhaseState};
+use andon::domain::run_length::AverageRunLength;
+use andon::spc::{Judging, NormalDeviates, PhaseState, RunLengthPlan, RunLengthSimulation};
 
-use super::support::{Normal, point, rules, standard_limits};
+use super::support::{point, rules, standard_limits};
 
+/// Of the points of a series.
 const BATCHES: u32 = 100;
 
 /// The mean of independent batches and its standard error.
@@ -37,27 +39,22 @@ impl Simulated {
     }
 }
 
-/// Points from the start of a phase to its first signal, both included.
-fn run_length(normal: &mut Normal, shift: f64, judging: &Judging) -> u32 {
-    let (limits, mut state) = (standard_limits(), PhaseState::new());
-    for length in 1.. {
-        let verdict = state.judge(&point(1, normal.next() + shift, 1), Some(&limits), judging);
-        if !verdict.judged.expect("there are limits").signals.is_empty() {
-            return length;
-        }
+/// Simulates until the standard error is at most this share of the mean.
+fn average_run_length(
+    rules: RuleSet,
+    shift_sigmas: f64,
+    relative_standard_error: f64,
+    seed: u64,
+) -> Simulated {
+    let plan = RunLengthPlan { rules, shift_sigmas, seed, relative_standard_error, most_points: u64::MAX };
+    let mut simulation = RunLengthSimulation::new(plan);
+    simulation.advance(u32::MAX);
+    assert!(simulation.is_finished());
+    let AverageRunLength { points, standard_error, .. } = simulation.estimate();
+    Simulated {
+        mean: points.expect("there are signals"),
+        standard_error: standard_error.expect("an estimate has one"),
     }
-    unreachable!("some point is out")
-}
-
-fn average_run_length(rules: RuleSet, shift: f64, runs: u32, seed: u64) -> Simulated {
-    let judging = Judging::new(ChartKind::IMr, rules);
-    let mut normal = Normal::seeded(seed);
-    let per_batch = runs / BATCHES;
-    let batch = |_| {
-        let total: f64 = (0..per_batch).map(|_| f64::from(run_length(&mut normal, shift, &judging))).sum();
-        total / f64::from(per_batch)
-    };
-    Simulated::of(&(0..BATCHES).map(batch).collect::<Vec<f64>>())
 }
 
 /// Rule sets with their average run lengths in control and after a shift of one sigma.
@@ -71,13 +68,14 @@ fn known_run_lengths() -> [(&'static str, RuleSet, f64, f64); 5] {
     ]
 }
 
-fn assert_run_lengths(runs: u32, largest_relative_error: f64) {
+fn assert_run_lengths(relative_standard_error: f64) {
     for (seed, (name, rules, in_control, shifted)) in (1924..).zip(known_run_lengths()) {
         // Runs after a shift are short: more of them cost little.
-        for (shift, known, runs) in [(0.0, in_control, runs), (1.0, shifted, 4 * runs)] {
-            let simulated = average_run_length(rules, shift, runs, seed);
-            let what = format!("{name} at a shift of {shift}");
-            simulated.assert_agrees_with(known, largest_relative_error, &what);
+        for (shift, known, wanted) in
+            [(0.0, in_control, relative_standard_error), (1.0, shifted, relative_standard_error / 2.0)]
+        {
+            let simulated = average_run_length(rules, shift, wanted, seed);
+            simulated.assert_agrees_with(known, 1.5 * wanted, &format!("{name} at a shift of {shift}"));
         }
     }
 }
@@ -86,13 +84,13 @@ fn assert_run_lengths(runs: u32, largest_relative_error: f64) {
 fn flagged_shares(points: u32, seed: u64) -> Vec<Simulated> {
     let (limits, mut state) = (standard_limits(), PhaseState::new());
     let judging = Judging::new(ChartKind::IMr, RuleSet::preset(Preset::Nelson));
-    let mut normal = Normal::seeded(seed);
+    let mut normal = NormalDeviates::seeded(seed);
     let per_batch = points / BATCHES;
     let mut batch_means = vec![Vec::new(); Rule::ALL.len()];
     for _ in 0..BATCHES {
         let mut flagged = [0.0; Rule::ALL.len()];
         for _ in 0..per_batch {
-            let verdict = state.judge(&point(1, normal.next(), 1), Some(&limits), &judging);
+            let verdict = state.judge(&point(1, normal.draw(), 1), Some(&limits), &judging);
             for signal in verdict.judged.expect("there are limits").signals.iter() {
                 flagged[signal.rule as usize] += 1.0;
             }
@@ -114,7 +112,7 @@ fn assert_flagged_shares(points: u32, largest_relative_error: f64) {
 
 #[test]
 fn run_lengths_are_near_the_known_ones() {
-    assert_run_lengths(2_000, 0.035);
+    assert_run_lengths(0.022);
 }
 
 #[test]
@@ -125,7 +123,7 @@ fn shares_of_flagged_points_are_near_the_known_ones() {
 #[test]
 #[ignore = "long: run in release mode"]
 fn long_run_lengths_are_the_known_ones() {
-    assert_run_lengths(400_000, 0.003);
+    assert_run_lengths(0.0016);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Points, limits and rule sets for the tests of the statistics, and normal deviates with a fixed seed.
+//! Points, limits and rule sets for the tests of the statistics.
 
 use andon::domain::chart::{Chart, ChartKind};
 use andon::domain::ids::SampleId;
@@ -6,8 +6,6 @@ use andon::domain::limits::{ControlLimits, LimitValues};
 use andon::domain::rules::{Rule, RuleSet, RuleSetting};
 use andon::domain::sample::Subgroup;
 use andon::spc::{Judged, Judging, PhaseLimits, PhaseState, Point};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 
 pub fn sample_id(id: usize) -> SampleId {
     i64::try_from(id).ok().and_then(|id| SampleId::try_from(id).ok()).expect("a positive id")
@@ -71,31 +69,4 @@ pub fn fires_at(rules: RuleSet, values: &[f64]) -> Vec<usize> {
         at.extend(signals.iter().filter(|s| s.chart == Chart::Location).map(|_| number));
     }
     at
-}
-
-/// Independent standard normal deviates (Marsaglia's polar method).
-pub struct Normal {
-    rng: StdRng,
-    spare: Option<f64>,
-}
-
-impl Normal {
-    pub fn seeded(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), spare: None }
-    }
-
-    pub fn next(&mut self) -> f64 {
-        if let Some(spare) = self.spare.take() {
-            return spare;
-        }
-        loop {
-            let (u, v) = (2.0 * self.rng.random::<f64>() - 1.0, 2.0 * self.rng.random::<f64>() - 1.0);
-            let s = u * u + v * v;
-            if s > 0.0 && s < 1.0 {
-                let scale = (-2.0 * s.ln() / s).sqrt();
-                self.spare = Some(v * scale);
-                return u * scale;
-            }
-        }
-    }
 }

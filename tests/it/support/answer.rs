@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::contract::{self, Exchange};
+
 /// Status, headers and body.
 #[derive(Debug)]
 pub struct Answer {
@@ -19,12 +21,17 @@ const INTERNAL: [&str; 14] = [
 ];
 
 impl Answer {
-    /// Sends a request and reads all of the answer.
+    /// Sends a request and reads all of the answer, which has to be one that the OpenAPI document tells of.
     pub async fn to(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.expect("an answer");
+        let (client, request) = request.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = client.execute(request).await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.expect("a body");
         let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.clone()));
+        let (method, path) = (method.as_str(), path.as_str());
+        contract::check(&Exchange { method, path, status, headers: &headers, body: &body });
         Self { status, headers, text, body }
     }
 

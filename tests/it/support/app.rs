@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use andon::app::{App, AppError};
 use andon::bus::EventBus;
+use andon::clock::Clock;
 use andon::protocol::event::LoggedEvent;
 use andon::settings::Settings;
 use serde_json::{Value, json};
@@ -13,12 +14,13 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, DEADLINE, Services, TestSocket};
+use super::{Answer, DEADLINE, Services, TestSocket, address_of};
 
 /// Settings of a test, changed before the application starts.
 pub struct TestAppBuilder {
     settings: Settings,
     directory: Arc<TempDir>,
+    clock: Option<Clock>,
 }
 
 /// An application that runs until it is stopped or dropped.
@@ -41,6 +43,12 @@ impl TestAppBuilder {
         self
     }
 
+    /// Another clock than the machine's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
     /// Starts on the database of an application that was stopped.
     pub fn on_database_of(mut self, other: &Arc<TempDir>) -> Self {
         self.directory = Arc::clone(other);
@@ -54,8 +62,9 @@ impl TestAppBuilder {
 
     /// Starts the application, or tells why it does not.
     pub async fn try_spawn(mut self) -> Result<TestApp, AppError> {
-        self.settings.store.url = format!("sqlite://{}", self.directory.path().join("andon.db").display());
-        let app = App::builder(self.settings).build().await?;
+        super::name_tls_provider();
+        self.settings.store.url = address_of(&self.directory.path().join("andon.db"));
+        let app = App::builder(self.settings).clock(self.clock.unwrap_or_else(Clock::system)).build().await?;
         let (address, bus, stop) = (app.address(), app.bus(), CancellationToken::new());
         let services = Services {
             engine: app.engine(),
@@ -90,7 +99,7 @@ impl TestApp {
         settings.http.listen = "127.0.0.1:0".to_owned();
         settings.http.workers = 2;
         let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        TestAppBuilder { settings, directory }
+        TestAppBuilder { settings, directory, clock: None }
     }
 
     /// Starts an application with the settings of tests.

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
-use sqlx::Row as _;
 
-use super::Database;
+use super::{Database, on_postgres};
 
 /// A row of the event log.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +34,9 @@ pub struct Ledger {
     pub samples: BTreeMap<i64, SampleRow>,
     /// By id: the position of its event and its sample.
     pub violations: BTreeMap<i64, (i64, i64)>,
+    /// Samples that count as never taken, and violations that hold no more.
+    pub excluded: BTreeSet<i64>,
+    pub withdrawn: BTreeSet<i64>,
 }
 
 impl LoggedRow {
@@ -51,18 +53,20 @@ impl Ledger {
     /// Reads the whole file.
     pub async fn read(file: &Path) -> Self {
         let mut database = Database::open(file).await;
-        assert_eq!(database.rows("PRAGMA integrity_check").await[0].get::<String, _>(0), "ok");
+        if !on_postgres() {
+            assert_eq!(database.rows("PRAGMA integrity_check").await[0][0].text(), "ok");
+        }
         let head = database.number("SELECT seq FROM log_head").await;
         let events = database
             .rows("SELECT seq, characteristic_id, revision, type, payload FROM events ORDER BY seq")
             .await
             .iter()
             .map(|row| LoggedRow {
-                seq: row.get(0),
-                characteristic_id: row.get(1),
-                revision: row.get(2),
-                kind: row.get(3),
-                payload: serde_json::from_str(row.get(4)).expect("a payload is JSON"),
+                seq: row[0].integer(),
+                characteristic_id: row[1].integer(),
+                revision: row[2].integer(),
+                kind: row[3].text().to_owned(),
+                payload: serde_json::from_str(row[4].text()).expect("a payload is JSON"),
             })
             .collect();
         let samples = database
@@ -70,20 +74,26 @@ impl Ledger {
             .await
             .iter()
             .map(|row| {
-                let (doubles, _) = row.get::<&[u8], _>(3).as_chunks::<8>();
+                let (doubles, _) = row[3].bytes().as_chunks::<8>();
                 let measurements = doubles.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
-                let (characteristic_id, value, operator) = (row.get(1), row.get(2), row.get(4));
-                (row.get(0), SampleRow { characteristic_id, value, measurements, operator })
+                let (characteristic_id, value) = (row[1].integer(), row[2].real());
+                let operator = row[4].get().map(|operator| operator.text().to_owned());
+                (row[0].integer(), SampleRow { characteristic_id, value, measurements, operator })
             })
             .collect();
         let violations = database
             .rows("SELECT id, seq, sample_id FROM violations")
             .await
             .iter()
-            .map(|row| (row.get(0), (row.get(1), row.get(2))))
+            .map(|row| (row[0].integer(), (row[1].integer(), row[2].integer())))
             .collect();
+        let mut ids = async |query: &str| -> BTreeSet<i64> {
+            database.rows(query).await.iter().map(|row| row[0].integer()).collect()
+        };
+        let excluded = ids("SELECT id FROM samples WHERE CAST(is_excluded AS INTEGER) = 1").await;
+        let withdrawn = ids("SELECT id FROM violations WHERE status = 'withdrawn'").await;
         database.close().await;
-        Self { head, events, samples, violations }
+        Self { head, events, samples, violations, excluded, withdrawn }
     }
 
     /// Positions and revisions without a gap; a sample's events stand together; log and tables say the same.
@@ -98,9 +108,37 @@ impl Ledger {
         assert_eq!(self.head, self.events.len() as i64, "the head is the newest event");
 
         let (mut samples, mut violations) = (BTreeSet::new(), BTreeMap::new());
+        let (mut excluded, mut withdrawn) = (BTreeSet::new(), BTreeSet::new());
+        // Whose sample was just excluded or included: what follows from that stands behind it.
+        let mut decided = None;
         let mut rest = self.events.iter();
         while let Some(event) = rest.next() {
-            assert_ne!(event.kind, "violation", "a violation stands behind its sample: {event:?}");
+            let set = |ids: &mut BTreeSet<i64>, id: &str, is_in: bool| {
+                let id = event.payload[id].as_i64().expect("an id");
+                if is_in { ids.insert(id) } else { ids.remove(&id) }
+            };
+            match event.kind.as_str() {
+                "sample_update" => {
+                    let is_excluded = event.payload["is_excluded"] == true;
+                    assert!(set(&mut excluded, "sample_id", is_excluded), "it was so before: {event:?}");
+                    decided = Some(event.characteristic_id);
+                    continue;
+                }
+                "violation_update" => {
+                    assert_eq!(decided, Some(event.characteristic_id), "a decision causes it: {event:?}");
+                    set(&mut withdrawn, "violation_id", event.payload["status"] == "withdrawn");
+                    continue;
+                }
+                "violation" if event.payload["rejudged"] == true => {
+                    assert_eq!(decided, Some(event.characteristic_id), "a decision causes it: {event:?}");
+                    let of = |id: &str| event.payload[id].as_i64().expect("an id");
+                    let is_new = violations.insert(of("id"), (event.seq, of("sample_id"))).is_none();
+                    assert!(is_new && samples.contains(&of("sample_id")), "found once: {event:?}");
+                    continue;
+                }
+                "violation" => panic!("a violation stands behind its sample: {event:?}"),
+                _ => decided = None,
+            }
             if event.kind != "sample" {
                 continue;
             }
@@ -125,5 +163,7 @@ impl Ledger {
         }
         assert!(samples.iter().eq(self.samples.keys()), "the log announces the stored samples");
         assert_eq!(violations, self.violations, "the log announces the stored violations");
+        assert_eq!(excluded, self.excluded, "the log tells which samples are excluded");
+        assert_eq!(withdrawn, self.withdrawn, "the log tells which violations hold no more");
     }
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+pub mod contract;
 mod database;
 mod ledger;
 mod load;
@@ -13,7 +14,7 @@ mod socket;
 
 pub use answer::Answer;
 pub use app::{TestApp, TestAppBuilder};
-pub use database::Database;
+pub use database::{Database, address_of, on_postgres};
 pub use ledger::Ledger;
 pub use load::{Answered, Heard, Load, listen};
 pub use plan::{Outcome, Step, plan};
@@ -26,6 +27,12 @@ use std::time::Duration;
 
 /// How long a test waits for a state before it fails; far longer than any state takes.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Names the implementation of TLS for HTTP clients of this process, as the product does for each of its own: the
+/// library brings none, and builds no client without. Whatever starts a server calls this.
+pub fn name_tls_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default(); // somebody was first: the same
+}
 
 /// Waits until `check` gives a value.
 ///

@@ -4,8 +4,8 @@ use andon::domain::chart::ChartKind;
 use andon::domain::ids::{CharacteristicId, ViolationId};
 use andon::domain::rules::{MAX_WINDOW, Rule, RuleSet, RuleSetting};
 use andon::services::{
-    AcknowledgeError, Answer, Chosen, GivenLimits, LimitsChange, LimitsRefusal, QueuedSample, Recalculated,
-    RecordedSample, SampleError, Selection, Signed,
+    AcknowledgeError, Answer, Chosen, GivenLimits, LimitsChange, LimitsRefusal, Queued, Recalculated,
+    RecordedSample, SampleAnswer, SampleError, Selection, Signed,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -173,12 +173,17 @@ impl Services {
                 Outcome::Recalculated(Box::new(recalculated.expect("committed")))
             }
             Step::SetRules { of, rules } => {
-                self.catalog.set_rules(ids[of], rules).await.expect("committed").expect("known");
+                self.catalog.set_rules(ids[of], rules, None).await.expect("committed").expect("known");
                 Outcome::Rules
             }
             Step::Acknowledge { of } => {
                 let chosen = Chosen::OpenOf { characteristic_id: ids[of], up_to_seq: u64::MAX, limit: 10 };
-                let answer = Answer { user: "ann".to_owned(), reason: "Other".to_owned(), comment: None };
+                let answer = Answer {
+                    user: "ann".to_owned(),
+                    reason: "Other".to_owned(),
+                    comment: None,
+                    exclude_sample: false,
+                };
                 let answered = self.alerts.acknowledge_many(chosen, answer).await;
                 Outcome::Acknowledged(answered.expect("committed"))
             }
@@ -186,7 +191,7 @@ impl Services {
     }
 }
 
-async fn recorded(queued: &mut Vec<QueuedSample>) -> Vec<Outcome> {
+async fn recorded(queued: &mut Vec<Queued<SampleAnswer>>) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(queued.len());
     for sample in queued.drain(..) {
         outcomes.push(Outcome::Sample(sample.recorded().await.expect("committed")));

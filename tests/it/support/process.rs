@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{DEADLINE, eventually};
+use super::{DEADLINE, address_of, eventually};
 
 /// A running `andon serve`; killed when dropped.
 pub struct Process {
@@ -28,12 +28,13 @@ impl Process {
     pub fn serve_at(address: &str, database: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_andon"));
         command.args(["serve", "--listen", address, "--database"]);
-        command.arg(format!("sqlite://{}", database.display()));
+        command.arg(address_of(database));
         command
     }
 
     /// Starts the command and waits until it is ready.
     pub async fn start(mut command: Command) -> Self {
+        super::name_tls_provider();
         let mut child =
             command.kill_on_drop(true).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("piped")).lines();

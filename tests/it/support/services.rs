@@ -7,6 +7,7 @@ use andon::domain::characteristic::Definition;
 use andon::domain::chart::ChartKind;
 use andon::domain::ids::CharacteristicId;
 use andon::domain::rules::RuleSet;
+use andon::domain::sample::Mode;
 use andon::metrics::Metrics;
 use andon::services::{
     AlertManager, Catalog, CharacteristicRef, CommitLoop, CommitQueue, ControlLimitService, NewSample,
@@ -18,7 +19,7 @@ use chrono::DateTime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::DEADLINE;
+use super::{DEADLINE, address_of};
 
 /// The four services, wherever they come from.
 #[derive(Clone)]
@@ -43,13 +44,14 @@ impl TestServices {
     /// Opens the database in `directory`. The clock stands still, so that two runs can be compared whole.
     pub async fn open(directory: &Path, settings: &Settings) -> Self {
         let mut settings = settings.clone();
-        settings.store.url = format!("sqlite://{}", directory.join("andon.db").display());
+        settings.store.url = address_of(&directory.join("andon.db"));
         let (store, handover) = Store::open(&settings.store).await.expect("the store opens");
         let clock = Clock::new(|| DateTime::UNIX_EPOCH);
         let (commit_loop, queue) =
             CommitLoop::new(store.clone(), clock, Metrics::default(), settings.services.clone());
         let stop = CancellationToken::new();
-        let running = tokio::spawn(commit_loop.run(stop.clone()));
+        let run = commit_loop.run(stop.clone());
+        let running = tokio::spawn(async { run.await.expect("nobody renews the log") });
         let services = Services {
             engine: SpcEngine::new(queue.clone()),
             alerts: AlertManager::new(queue.clone()),
@@ -85,6 +87,7 @@ impl Services {
             group: None,
             tags: vec![],
             reaction_plan: None,
+            auto_limits_after: None,
         };
         let rules = RuleSet::preset(andon::domain::rules::Preset::Nelson);
         self.catalog.create(definition, rules).await.expect("committed").expect("valid").id
@@ -97,6 +100,8 @@ pub fn sample(of: CharacteristicId, measurements: Vec<f64>, operator: Option<&st
         characteristic: CharacteristicRef::Id(of),
         measurements,
         timestamp: None,
+        mode: Mode::Live,
+        key: None,
         batch: None,
         operator: operator.map(str::to_owned),
         metadata: None,

@@ -1,58 +1,45 @@
 //! Many rows in few statements: multi-row `VALUES`, in chunks of a few fixed sizes so that each table needs
 //! only a handful of prepared statements.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
 
-use crate::domain::ids::CharacteristicId;
-use crate::domain::sample::Sample;
+use crate::domain::sample::{Sample, SampleKey};
 use crate::domain::violation::Violation;
-use crate::protocol::event::EventHeader;
 use crate::store::StoreError;
-use crate::store::rows::{doubles_to_blob, name_of};
+use crate::store::rows::{doubles_to_blob, ids_text, name_of};
+use crate::store::transaction::{LogRow, Pending};
 
-/// Rows per statement, largest first. 64 rows of 21 columns stay far below SQLite's 32,766 variables.
+/// Rows per statement, largest first. 64 rows of 30 columns stay far below SQLite's 32,766 variables.
 const CHUNKS: [usize; 4] = [64, 16, 4, 1];
-
-/// A log row that waits to be written.
-#[derive(Debug)]
-pub(super) struct LogRow {
-    pub(super) header: EventHeader,
-    pub(super) at_micros: i64,
-    pub(super) payload: String,
-}
-
-/// What waits to be written in this transaction.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    pub(super) samples: Vec<Arc<Sample>>,
-    /// Each with the position of its event.
-    pub(super) violations: Vec<(u64, Arc<Violation>)>,
-    pub(super) log: Vec<LogRow>,
-    pub(super) revisions: HashMap<CharacteristicId, u64>,
-}
 
 type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
 
-pub(super) async fn write(
+pub(in crate::store) async fn write(
     connection: &mut SqliteConnection,
-    pending: &mut Pending,
+    pending: &Pending,
 ) -> Result<(), StoreError> {
     insert(connection, SAMPLES, &pending.samples, bind_sample).await?;
     insert(connection, VIOLATIONS, &pending.violations, bind_violation).await?;
     insert(connection, EVENTS, &pending.log, bind_log_row).await?;
-    for (id, revision) in &pending.revisions {
-        sqlx::query("UPDATE characteristics SET revision = ? WHERE id = ?")
-            .bind(*revision as i64)
-            .bind(id.get())
-            .execute(&mut *connection)
-            .await?;
+    for (id, (standing, state)) in &pending.standings {
+        sqlx::query(
+            "UPDATE characteristics SET revision = ?, samples_collected = ?, open_violations = ?, \
+             unacknowledged = ?, signalling = ?, alarm_state = ? WHERE id = ?",
+        )
+        .bind(standing.revision as i64)
+        .bind(standing.samples_collected as i64)
+        .bind(standing.open_violations as i64)
+        .bind(standing.unacknowledged as i64)
+        .bind(standing.is_signalling)
+        .bind(name_of(state))
+        .bind(id.get())
+        .execute(&mut *connection)
+        .await?;
     }
-    *pending = Pending::default();
     Ok(())
 }
 
@@ -64,21 +51,24 @@ struct Insert {
 }
 
 const SAMPLES: Insert = Insert {
-    head: "INSERT INTO samples (id, characteristic_id, at, received_at, measurements, n, value, range_value, \
+    head: "INSERT INTO samples (id, seq, characteristic_id, at, received_at, measurements, n, value, range_value, \
            std_dev, dispersion_value, limits_id, zone, in_control, ucl, center_line, lcl, out_of_spec, \
-           is_excluded, batch, operator, metadata)",
-    columns: 21,
+           is_excluded, mode, key, source, external_id, batch, operator, metadata)",
+    columns: 26,
 };
 
 const VIOLATIONS: Insert = Insert {
     head: "INSERT INTO violations (id, seq, sample_id, characteristic_id, chart, rule_id, rule_name, severity, \
            message, side, value, center_line, ucl, lcl, sigma, n, involved_sample_ids, at, created_at, \
-           requires_acknowledgement, status)",
-    columns: 21,
+           requires_acknowledgement, rejudged, history, source, external_id, external_sample_id, status, ack_user, \
+           ack_reason, ack_comment, ack_at, ack_source)",
+    columns: 31,
 };
 
-const EVENTS: Insert =
-    Insert { head: "INSERT INTO events (seq, characteristic_id, revision, type, at, payload)", columns: 6 };
+const EVENTS: Insert = Insert {
+    head: "INSERT INTO events (seq, characteristic_id, revision, type, history, at, payload)",
+    columns: 7,
+};
 
 async fn insert<'q, T>(
     connection: &mut SqliteConnection,
@@ -106,10 +96,12 @@ fn statement(insert: Insert, rows: usize) -> String {
     format!("{} VALUES {}", insert.head, vec![row.as_str(); rows].join(","))
 }
 
-fn bind_sample<'q>(query: Bound<'q>, sample: &'q Arc<Sample>) -> Bound<'q> {
+fn bind_sample<'q>(query: Bound<'q>, (seq, sample): &'q (u64, Arc<Sample>)) -> Bound<'q> {
     let judgement = sample.judgement.as_ref();
+    let origin = sample.origin.as_ref();
     query
         .bind(sample.id.get())
+        .bind(*seq as i64)
         .bind(sample.characteristic_id.get())
         .bind(sample.timestamp.timestamp_micros())
         .bind(sample.received_at.timestamp_micros())
@@ -119,25 +111,30 @@ fn bind_sample<'q>(query: Bound<'q>, sample: &'q Arc<Sample>) -> Bound<'q> {
         .bind(sample.subgroup.range)
         .bind(sample.subgroup.std_dev)
         .bind(sample.dispersion_value)
-        .bind(judgement.map(|j| j.limits_id.get()))
-        .bind(judgement.map(|j| name_of(&j.zone)))
+        .bind(judgement.and_then(|j| j.limits_id).map(|id| id.get()))
+        .bind(judgement.and_then(|j| j.zone.as_ref()).map(name_of))
         .bind(judgement.map(|j| j.in_control))
-        .bind(judgement.map(|j| j.ucl))
-        .bind(judgement.map(|j| j.center_line))
-        .bind(judgement.map(|j| j.lcl))
+        .bind(judgement.and_then(|j| j.ucl))
+        .bind(judgement.and_then(|j| j.center_line))
+        .bind(judgement.and_then(|j| j.lcl))
         .bind(sample.out_of_spec)
         .bind(sample.is_excluded)
+        .bind(name_of(&sample.mode))
+        .bind(sample.key.as_ref().map(SampleKey::as_str))
+        .bind(origin.map(|o| o.source.as_str()))
+        .bind(origin.and_then(|o| o.external_id.as_deref()))
         .bind(sample.batch.as_deref())
         .bind(sample.operator.as_deref())
         .bind(sample.metadata.as_deref())
 }
 
 fn bind_violation<'q>(query: Bound<'q>, (seq, violation): &'q (u64, Arc<Violation>)) -> Bound<'q> {
-    let involved: Vec<i64> = violation.involved_sample_ids.iter().map(|id| id.get()).collect();
+    let origin = violation.origin.as_ref();
+    let answer = violation.acknowledgement.as_ref();
     query
         .bind(violation.id.get())
         .bind(*seq as i64)
-        .bind(violation.sample_id.get())
+        .bind(violation.sample_id.map(|id| id.get()))
         .bind(violation.characteristic_id.get())
         .bind(name_of(&violation.chart))
         .bind(violation.rule_id)
@@ -151,11 +148,21 @@ fn bind_violation<'q>(query: Bound<'q>, (seq, violation): &'q (u64, Arc<Violatio
         .bind(violation.lcl)
         .bind(violation.sigma)
         .bind(violation.n)
-        .bind(format!("{involved:?}"))
+        .bind(ids_text(&violation.involved_sample_ids))
         .bind(violation.timestamp.timestamp_micros())
         .bind(violation.created_at.timestamp_micros())
         .bind(violation.requires_acknowledgement)
+        .bind(violation.rejudged)
+        .bind(violation.is_history)
+        .bind(origin.map(|o| o.source.as_str()))
+        .bind(origin.and_then(|o| o.external_id.as_deref()))
+        .bind(violation.external_sample_id.as_deref())
         .bind(name_of(&violation.status))
+        .bind(answer.map(|a| a.user.as_str()))
+        .bind(answer.map(|a| a.reason.as_str()))
+        .bind(answer.and_then(|a| a.comment.as_deref()))
+        .bind(answer.map(|a| a.timestamp.timestamp_micros()))
+        .bind(answer.and_then(|a| a.source.as_deref()))
 }
 
 fn bind_log_row<'q>(query: Bound<'q>, row: &'q LogRow) -> Bound<'q> {
@@ -164,6 +171,7 @@ fn bind_log_row<'q>(query: Bound<'q>, row: &'q LogRow) -> Bound<'q> {
         .bind(row.header.characteristic_id.get())
         .bind(row.header.revision as i64)
         .bind(row.header.kind.as_str())
+        .bind(row.header.is_history)
         .bind(row.at_micros)
         .bind(row.payload.as_str())
 }

@@ -1,0 +1,297 @@
+//! All operations: each line is the route and what is told about it in the OpenAPI document.
+//!
+//! Paths are matched in this order, so a fixed one stands before one with a parameter in the same place.
+
+use std::sync::LazyLock;
+
+use actix_web::{Resource, web};
+
+use crate::http::error::{ApiError, Kind};
+use crate::http::openapi::{self, Operation, delete, get, head, patch, post, put};
+use crate::http::{
+    batch, characteristics, chart_data, control_limits, definitions, exclusion, foreign_events, groups, live,
+    named, samples, violations, ws,
+};
+
+/// What the operations belong to.
+pub const TAGS: &[(&str, &str)] = &[
+    (CHARACTERISTICS, "What is monitored, and by which rules."),
+    (CONTROL_LIMITS, "What each characteristic is judged by."),
+    (SAMPLES, "What was measured."),
+    (VIOLATIONS, "What fired, and what people answer."),
+    (EVENTS, "What happens, as it happens."),
+    (SERVER, "How this server is."),
+];
+const CHARACTERISTICS: &str = "characteristics";
+const CONTROL_LIMITS: &str = "control limits";
+const SAMPLES: &str = "samples";
+const VIOLATIONS: &str = "violations";
+const EVENTS: &str = "events";
+const SERVER: &str = "server";
+
+/// All operations, in the order in which their paths are matched.
+pub static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
+    let groups = [
+        server("", ""),
+        server("/api/v1", "api_"),
+        characteristics(),
+        control_limits(),
+        samples(),
+        violations(),
+        events(),
+    ];
+    groups.into_iter().flatten().collect()
+});
+
+/// What answers at the root, too: for whatever looks after the process.
+fn server(prefix: &str, id: &str) -> Vec<Operation> {
+    let path = |path: &str| format!("{prefix}{path}");
+    let id = |name: &str| format!("{id}{name}");
+    let mut operations = vec![
+        get(&path("/health/live"), &id("health_live"), live::alive)
+            .says("Tells that the process answers", "Open to everybody.")
+            .always_answers(),
+        head(&path("/health/live"), &id("health_live_head"), live::alive)
+            .says("Tells that the process answers, without a body", "Open to everybody.")
+            .always_answers(),
+        get(&path("/health/ready"), &id("health_ready"), live::ready)
+            .says("Tells whether the process takes work", "503 with what it lacks. Open to everybody.")
+            .always_answers(),
+        head(&path("/health/ready"), &id("health_ready_head"), live::ready)
+            .says("Tells whether the process takes work, without a body", "Open to everybody.")
+            .always_answers(),
+        get(&path("/openapi.json"), &id("openapi"), openapi::serve)
+            .says("Gives this document", "Open to everybody: it tells nothing of a plant."),
+    ];
+    if prefix.is_empty() {
+        let metrics = get("/metrics", "metrics", live::metrics);
+        operations.push(metrics.says("Counts what has happened", "For Prometheus, as OpenMetrics text."));
+    }
+    operations.into_iter().map(|operation| operation.tagged(SERVER)).collect()
+}
+
+fn characteristics() -> Vec<Operation> {
+    let operations = [
+        get("/api/v1/characteristics", "list_characteristics", characteristics::list)
+            .says("Lists characteristics", "Each with how it stands: limits, open violations, newest sample."),
+        post("/api/v1/characteristics", "create_characteristic", characteristics::create)
+            .says("Creates a characteristic", "It is judged once it has control limits.")
+            .refuses(&[Kind::KeyTaken])
+            .leads_to("get_characteristic", "id", "$response.body#/id")
+            .leads_to("get_rules", "id", "$response.body#/id")
+            .leads_to("set_rules", "id", "$response.body#/id")
+            .leads_to("set_control_limits", "id", "$response.body#/id")
+            .leads_to("list_control_limits", "id", "$response.body#/id")
+            .leads_to("recalculate_control_limits", "id", "$response.body#/id")
+            .leads_to("get_chart_data", "id", "$response.body#/id")
+            .leads_to("change_characteristic", "id", "$response.body#/id")
+            .leads_to("delete_characteristic", "id", "$response.body#/id"),
+        get("/api/v1/characteristics/by-key/{key}", "get_characteristic_by_key", named::one)
+            .says("Tells one characteristic by its key", "As by its id.")
+            .refuses(&[Kind::UnknownCharacteristic]),
+        put("/api/v1/characteristics/by-key/{key}", "define_characteristic", definitions::define)
+            .says(
+                "Creates a characteristic, or changes the one with this key",
+                "The body is the whole definition: what is left out has its default. Another chart or subgroup size \
+                 needs consent (`new_phase`) once there are samples.",
+            )
+            .refuses(&[Kind::UnknownCharacteristic, Kind::KeyTaken, Kind::HasSamples])
+            .leads_to("get_characteristic_by_key", "key", "$request.path.key")
+            .leads_to("get_chart_data_by_key", "key", "$request.path.key")
+            .leads_to("delete_characteristic", "id", "$response.body#/id"),
+        get("/api/v1/characteristics/by-key/{key}/chart-data", "get_chart_data_by_key", named::chart_data)
+            .says("Tells everything that a control chart draws, by key", "As by its id.")
+            .refuses(&[Kind::UnknownCharacteristic]),
+        get("/api/v1/characteristics/{id}", "get_characteristic", characteristics::one)
+            .says("Tells one characteristic", "With how it stands: limits, open violations, newest sample.")
+            .refuses(&[Kind::UnknownCharacteristic]),
+        patch("/api/v1/characteristics/{id}", "change_characteristic", definitions::change)
+            .says(
+                "Changes some of a characteristic's definition",
+                "What is left out stays. Another chart or subgroup size needs consent (`new_phase`) once there are \
+                 samples.",
+            )
+            .refuses(&[Kind::UnknownCharacteristic, Kind::KeyTaken, Kind::HasSamples]),
+        delete("/api/v1/characteristics/{id}", "delete_characteristic", definitions::delete)
+            .says("Deletes a characteristic", "With samples only if `with_history` says so.")
+            .refuses(&[Kind::UnknownCharacteristic, Kind::HasSamples]),
+        get("/api/v1/groups", "get_groups", groups::tree)
+            .says("Tells the tree of groups", "Each with how many characteristics are in which alarm state."),
+        get("/api/v1/characteristics/{id}/rules", "get_rules", characteristics::rules)
+            .says("Tells how each of the eight run rules is set", "")
+            .refuses(&[Kind::UnknownCharacteristic]),
+        put("/api/v1/characteristics/{id}/rules", "set_rules", characteristics::set_rules)
+            .says(
+                "Sets the run rules",
+                "Rules that are not named are off. They act from the next sample, and count the points already in \
+                 the phase.",
+            )
+            .refuses(&[Kind::UnknownCharacteristic]),
+        get("/api/v1/characteristics/{id}/chart-data", "get_chart_data", chart_data::get)
+            .says(
+                "Tells everything that a control chart draws",
+                "The newest points of a range, oldest first, each with the limits that judged it.",
+            )
+            .refuses(&[Kind::UnknownCharacteristic]),
+    ];
+    operations.into_iter().map(|operation| operation.tagged(CHARACTERISTICS)).collect()
+}
+
+fn control_limits() -> Vec<Operation> {
+    const PATH: &str = "/api/v1/characteristics/{id}/control-limits";
+    let recalculate = format!("{PATH}/recalculate");
+    let operations = [
+        get(PATH, "list_control_limits", control_limits::list)
+            .says("Lists the control limits of a characteristic", "All phases, newest first.")
+            .refuses(&[Kind::UnknownCharacteristic]),
+        put(PATH, "set_control_limits", control_limits::set)
+            .says(
+                "Puts given control limits in force",
+                "A center line with `ucl` and `lcl`, or with `sigma`. Repeating those in force changes nothing.",
+            )
+            .refuses(&[Kind::UnknownCharacteristic, Kind::InvalidLimits, Kind::NoVariation]),
+        post(&recalculate, "recalculate_control_limits", control_limits::recalculate)
+            .says(
+                "Calculates control limits from samples",
+                "And puts them in force, unless it is a preview. The body may be left out.",
+            )
+            .refuses(&[
+                Kind::UnknownCharacteristic,
+                Kind::InvalidLimits,
+                Kind::NoVariation,
+                Kind::TooFewSamples,
+            ]),
+    ];
+    operations.into_iter().map(|operation| operation.tagged(CONTROL_LIMITS)).collect()
+}
+
+fn samples() -> Vec<Operation> {
+    let operations = [
+        get("/api/v1/samples", "list_samples", samples::list)
+            .says("Lists samples", "Newest first.")
+            .refuses(&[Kind::UnknownCharacteristic]),
+        post("/api/v1/samples", "record_sample", samples::record)
+            .says("Records a sample", "Answered once it is judged and stored together with its events.")
+            .refuses(&[
+                Kind::UnknownCharacteristic,
+                Kind::Retired,
+                Kind::KeyTaken,
+                Kind::InvalidMeasurements,
+                Kind::InvalidTimestamp,
+            ])
+            .leads_to("get_sample", "id", "$response.body#/sample_id")
+            .leads_to("exclude_sample", "id", "$response.body#/sample_id"),
+        post("/api/v1/samples/batch", "record_samples", batch::record).says(
+            "Records up to 10,000 samples",
+            "In order, committed in chunks. What is wrong with one sample is told in its result, and stops no \
+             other.",
+        ),
+        get("/api/v1/samples/{id}", "get_sample", samples::one)
+            .says("Tells one sample", "With its measurements, how it was judged, and what fired on it.")
+            .refuses(&[Kind::UnknownSample]),
+        patch("/api/v1/samples/{id}/exclude", "exclude_sample", exclusion::exclude)
+            .says(
+                "Excludes a sample, or includes it again",
+                "It then counts as never taken: the points after it are judged again.",
+            )
+            .refuses(&[Kind::UnknownSample]),
+        post("/api/v1/events", "take_events", foreign_events::take).says(
+            "Takes events that another SPC backend has judged",
+            "Up to 1,000. Each is taken once by its `source` and `id`. What is wrong with one event is told in its \
+             result, and stops no other. `ack_update` and `control_limits` need the role `operate`, too.",
+        ),
+    ];
+    operations.into_iter().map(|operation| operation.tagged(SAMPLES)).collect()
+}
+
+fn violations() -> Vec<Operation> {
+    let operations = [
+        get("/api/v1/violations", "list_violations", violations::list)
+            .says("Lists violations", "Newest first.")
+            .refuses(&[Kind::UnknownCharacteristic]),
+        get("/api/v1/violations/stats", "get_violation_stats", violations::stats)
+            .says("Counts violations", "In all, unacknowledged, by rule and by severity.")
+            .refuses(&[Kind::UnknownCharacteristic]),
+        get("/api/v1/violations/reason-codes", "get_reason_codes", violations::reason_codes)
+            .says("Tells the reason codes", "What people choose from when they acknowledge; free text is taken, too."),
+        put("/api/v1/violations/reason-codes", "set_reason_codes", violations::replace_reason_codes)
+            .says("Replaces the reason codes", ""),
+        post("/api/v1/violations/batch-acknowledge", "acknowledge_violations", violations::acknowledge_many).says(
+            "Acknowledges many violations",
+            "Named ones, or the oldest open ones of a characteristic up to a position in the event log. One that \
+             cannot be acknowledged is told in its result, and stops no other.",
+        )
+            .refuses(&[Kind::UnknownCharacteristic]),
+        get("/api/v1/violations/{id}", "get_violation", violations::one)
+            .says("Tells one violation", "")
+            .refuses(&[Kind::UnknownViolation]),
+        post("/api/v1/violations/{id}/acknowledge", "acknowledge_violation", violations::acknowledge)
+            .says("Acknowledges a violation", "Every connected client hears of it. 409 says who was first.")
+            .refuses(&[Kind::UnknownViolation, Kind::AlreadyAcknowledged]),
+    ];
+    operations.into_iter().map(|operation| operation.tagged(VIOLATIONS)).collect()
+}
+
+fn events() -> Vec<Operation> {
+    let sockets = [("/api/v1/ws", "listen"), ("/ws", "listen_at_root"), ("/ws/samples", "listen_to_samples")];
+    let upgrade = |(path, id)| {
+        get(path, id, ws::upgrade).says(
+            "Begins a WebSocket",
+            "A handshake of RFC 6455, with its headers. What is said then stands in `docs/PROTOCOL.md`. A browser, \
+             which cannot send the token's header, says who it is in its first message.",
+        )
+    };
+    sockets.map(upgrade).into_iter().map(|operation| operation.tagged(EVENTS)).collect()
+}
+
+/// A path with its operations and the methods that they take.
+struct Path {
+    template: &'static str,
+    allowed: String,
+    operations: Vec<&'static Operation>,
+}
+
+static PATHS: LazyLock<Vec<Path>> = LazyLock::new(|| {
+    let mut paths: Vec<Path> = Vec::new();
+    for operation in OPERATIONS.iter() {
+        match paths.iter_mut().find(|path| path.template == operation.path()) {
+            Some(path) => {
+                path.allowed += &format!(", {}", operation.method);
+                path.operations.push(operation);
+            }
+            None => paths.push(Path {
+                template: operation.path(),
+                allowed: operation.method.to_string(),
+                operations: vec![operation],
+            }),
+        }
+    }
+    paths
+});
+
+/// Tells the server all routes.
+pub fn routes(config: &mut web::ServiceConfig) {
+    for path in PATHS.iter() {
+        config.service(resource(path));
+    }
+    config
+        .app_data(web::PathConfig::default().error_handler(|_, _| {
+            let detail = "the path names nothing: an id is an integer from 1 to 9007199254740991";
+            ApiError::new(Kind::NotFound, detail).into()
+        }))
+        .default_service(web::to(nothing_here));
+}
+
+/// A path with the methods that it takes, as the others are told.
+fn resource(path: &'static Path) -> Resource {
+    let resource = web::resource(path.template).default_service(web::to(|| wrong_method(&path.allowed)));
+    path.operations.iter().fold(resource, |resource, operation| resource.route(operation.route()))
+}
+
+async fn nothing_here() -> Result<String, ApiError> {
+    Err(ApiError::new(Kind::NotFound, "no such path; the API is under /api/v1"))
+}
+
+async fn wrong_method(methods: &'static str) -> Result<String, ApiError> {
+    Err(ApiError::new(Kind::MethodNotAllowed(methods), format!("this path takes {methods}")))
+}

@@ -1,0 +1,75 @@
+//! Questions that show whether what is stored hangs together. Each is one short statement, so that it sees one
+//! moment and holds up nobody.
+
+use super::Connection;
+use crate::store::{StoreError, inspection::Counted};
+
+/// Position, characteristic and revision of up to `limit` events after a position.
+pub async fn log_rows(
+    connection: &mut Connection,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<(i64, i64, i64)>, StoreError> {
+    let rows = sqlx::query_as(
+        "SELECT seq, characteristic_id, revision FROM events WHERE seq > $1 ORDER BY seq LIMIT $2",
+    )
+    .bind(after as i64)
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// How many events stand at or below the floor, or beyond the head.
+pub async fn strays(connection: &mut Connection) -> Result<i64, StoreError> {
+    let strays = sqlx::query_scalar(
+        "SELECT (SELECT count(*) FROM events e WHERE e.seq <= h.floor) \
+         + (SELECT count(*) FROM events e WHERE e.seq > h.seq) FROM log_head h",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(strays)
+}
+
+/// For characteristics, limits, samples and violations: the id that comes next, and the largest one there is.
+pub async fn ids(connection: &mut Connection) -> Result<[(i64, Option<i64>); 4], StoreError> {
+    type Ids = (i64, Option<i64>, i64, Option<i64>, i64, Option<i64>, i64, Option<i64>);
+    let (c, c_most, l, l_most, s, s_most, v, v_most): Ids = sqlx::query_as(
+        "SELECT h.next_characteristic_id, (SELECT max(id) FROM characteristics), \
+         h.next_limits_id, (SELECT max(id) FROM control_limits), \
+         h.next_sample_id, (SELECT max(id) FROM samples), \
+         h.next_violation_id, (SELECT max(id) FROM violations) FROM log_head h",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok([(c, c_most), (l, l_most), (s, s_most), (v, v_most)])
+}
+
+/// What is counted of up to `limit` characteristics after an id, beside a recount.
+pub async fn standings(
+    connection: &mut Connection,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Counted>, StoreError> {
+    let rows = sqlx::query_as(
+        "SELECT c.id, c.revision, c.open_violations, c.unacknowledged, \
+         (SELECT count(*) FROM violations v WHERE v.characteristic_id = c.id AND v.ack_at IS NULL \
+          AND v.status = 'open') AS open_recounted, \
+         (SELECT count(*) FROM violations v WHERE v.characteristic_id = c.id AND v.ack_at IS NULL \
+          AND v.status = 'open' AND v.requires_acknowledgement) AS unacknowledged_recounted \
+         FROM characteristics c WHERE NOT c.deleted AND c.id > $1 ORDER BY c.id LIMIT $2",
+    )
+    .bind(after)
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// Version and checksum of each step of the schema that was taken.
+pub async fn schema(connection: &mut Connection) -> Result<Vec<(i64, Vec<u8>, bool)>, StoreError> {
+    let steps = sqlx::query_as("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version")
+        .fetch_all(connection)
+        .await?;
+    Ok(steps)
+}

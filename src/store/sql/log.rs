@@ -1,0 +1,72 @@
+//! Reading the event log.
+
+use std::sync::Arc;
+
+use sqlx::Row as _;
+
+use super::{Connection, Row};
+use crate::domain::ids::CharacteristicId;
+use crate::protocol::event::{EventHeader, EventKind, LoggedEvent};
+use crate::store::StoreError;
+use crate::store::rows::{corrupt, id};
+
+pub async fn page(
+    connection: &mut Connection,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Arc<LoggedEvent>>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT seq, characteristic_id, revision, type, history, payload FROM events WHERE seq > $1 \
+         ORDER BY seq LIMIT $2",
+    )
+    .bind(i64::try_from(after).unwrap_or(i64::MAX))
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(event_from).collect()
+}
+
+fn event_from(row: &Row) -> Result<Arc<LoggedEvent>, StoreError> {
+    let seq: i64 = row.try_get("seq")?;
+    let read = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
+        let name: &str = row.try_get("type")?;
+        let header = EventHeader {
+            seq: seq as u64,
+            characteristic_id: id(row.try_get("characteristic_id")?)?,
+            revision: row.try_get::<i64, _>("revision")? as u64,
+            kind: EventKind::from_name(name).ok_or_else(|| format!("unknown type {name}"))?,
+            is_history: row.try_get("history")?,
+        };
+        Ok(Arc::new(LoggedEvent::new(header, row.try_get("payload")?)))
+    };
+    corrupt("events", seq, read())
+}
+
+/// Whose events stand after a position.
+pub async fn characteristics_after(
+    connection: &mut Connection,
+    after: u64,
+) -> Result<Vec<CharacteristicId>, StoreError> {
+    let raw: Vec<i64> = sqlx::query_scalar("SELECT DISTINCT characteristic_id FROM events WHERE seq > $1")
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await?;
+    raw.into_iter().map(|raw| corrupt("events", raw, id(raw))).collect()
+}
+
+/// The newest revision of every characteristic, as of a position of the log.
+pub async fn revisions(
+    connection: &mut Connection,
+) -> Result<(u64, Vec<(CharacteristicId, u64)>), StoreError> {
+    // One statement, so that position and revisions belong together.
+    let rows: Vec<(i64, Option<i64>, Option<i64>)> = sqlx::query_as(
+        "SELECT h.seq, c.id, c.revision FROM log_head h LEFT JOIN characteristics c ON NOT c.deleted",
+    )
+    .fetch_all(connection)
+    .await?;
+    let seq = rows.first().map_or(0, |row| row.0 as u64);
+    let known = rows
+        .into_iter()
+        .filter_map(|(_, id, revision)| Some((CharacteristicId::try_from(id?).ok()?, revision? as u64)));
+    Ok((seq, known.collect()))
+}

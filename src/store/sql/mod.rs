@@ -1,0 +1,53 @@
+//! The SQL that is the same on both databases. This folder is compiled twice, below `sqlite/` and below
+//! `postgres/`, each time with that database's types: one text, no driver in between that guesses at types.
+//!
+//! What the text must avoid, so that it stays one: unsigned numbers and `?` (PostgreSQL has neither; static text
+//! says `$1`, lists are built with a `QueryBuilder`), and functions that only one of them has (those are
+//! constants of the parent).
+
+pub(in crate::store) mod characteristics;
+pub(in crate::store) mod check;
+pub(in crate::store) mod foreign;
+pub(in crate::store) mod head;
+pub(in crate::store) mod idempotency;
+pub(in crate::store) mod log;
+pub(in crate::store) mod phases;
+pub(in crate::store) mod reason_codes;
+pub(in crate::store) mod retention;
+pub(in crate::store) mod samples;
+pub(in crate::store) mod violations;
+
+use std::collections::BTreeSet;
+
+use sqlx::QueryBuilder;
+
+use super::{Connection, Db, HAS_TAG, POSITION, Row};
+
+/// Each id once: a page of violations names the same characteristic over and over. Of no ids, nothing is found.
+fn push_ids(select: &mut QueryBuilder<Db>, start: &'static str, ids: impl Iterator<Item = i64>) {
+    select.push(start);
+    let mut list = select.separated(", ");
+    list.push("NULL");
+    for id in ids.collect::<BTreeSet<_>>() {
+        list.push_bind(id);
+    }
+    select.push(")");
+}
+
+/// Those in a group or below it.
+fn push_group(select: &mut QueryBuilder<Db>, group: &str) {
+    select.push(POSITION).push("(group_path || '/', ").push_bind(format!("{group}/")).push(") = 1");
+}
+
+/// Those whose characteristic, in `column`, is not deleted: what is deleted is removed in small steps, and until
+/// then nobody sees it.
+fn push_not_deleted(query: &mut QueryBuilder<Db>, column: &'static str) {
+    query.push("EXISTS (SELECT 1 FROM characteristics known WHERE known.id = ").push(column);
+    query.push(" AND NOT known.deleted)");
+}
+
+/// The id of a characteristic; NULL, if it is deleted.
+fn push_known_id(query: &mut QueryBuilder<Db>, id: i64) {
+    query.push("(SELECT known.id FROM characteristics known WHERE NOT known.deleted AND known.id = ");
+    query.push_bind(id).push(")");
+}

@@ -1,0 +1,117 @@
+//! Andon in one file: SQLite with a write-ahead log.
+//!
+//! One connection writes, under `BEGIN IMMEDIATE`; the readers have connections of their own. One process serves
+//! a file: a lock beside it says so.
+
+pub(super) mod bulk;
+mod lock;
+#[path = "../sql/mod.rs"]
+#[allow(clippy::duplicate_mod, reason = "the same text for each database, with that database's types")]
+pub(super) mod sql;
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, Sqlite, SqlitePool};
+
+use crate::store::{LogHead, Settings, StoreError};
+
+type Connection = sqlx::SqliteConnection;
+type Db = Sqlite;
+type Row = sqlx::sqlite::SqliteRow;
+
+/// Where a text stands in another, from 1.
+const POSITION: &str = "instr";
+/// The tags of characteristic `c`, to be compared with one.
+const HAS_TAG: &str = "json_each(c.tags) t WHERE t.value = ";
+
+/// 64 MiB (in KiB, as SQLite says it): the hot pages of the indexes.
+const WRITER_CACHE: &str = "-65536";
+/// 16 MiB for each reader.
+const READER_CACHE: &str = "-16384";
+
+pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The database file. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Database {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    path: std::sync::Arc<std::path::Path>,
+    _lock: std::sync::Arc<lock::FileLock>,
+}
+
+impl Database {
+    /// Opens the file, creates it if it is missing, and brings its schema up to date.
+    pub(super) async fn open(settings: &Settings) -> Result<(Self, LogHead), StoreError> {
+        let named = settings.url.strip_prefix("sqlite://").filter(|path| !path.starts_with([':', '?']));
+        if named.is_none_or(str::is_empty) {
+            return Err(StoreError::Address(settings.shown_url()));
+        }
+        let options = SqliteConnectOptions::from_str(&settings.url)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_millis(settings.busy_timeout_ms))
+            .foreign_keys(true)
+            .pragma("wal_autocheckpoint", settings.wal_autocheckpoint_pages.to_string())
+            .pragma("cache_size", WRITER_CACHE);
+        let path = lock::real_path(options.get_filename());
+        let lock = std::sync::Arc::new(lock::FileLock::acquire(&path)?);
+        let unusable = |source| StoreError::File { path: path.clone(), source: Box::new(source) };
+        let (writer, readers, head) = connect(settings, options).await.map_err(unusable)?;
+        Ok((Self { writer, readers, path: path.clone().into(), _lock: lock }, head))
+    }
+
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    pub(super) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// Takes the lock that lets only one write, and reads the head under it.
+    pub(super) async fn begin(&self) -> Result<(sqlx::Transaction<'static, Sqlite>, LogHead), StoreError> {
+        let mut open = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let head = sql::head::read(&mut open).await?;
+        Ok((open, head))
+    }
+
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Opens the one connection that writes and those that read, and brings the schema up to date in between.
+async fn connect(
+    settings: &Settings,
+    options: SqliteConnectOptions,
+) -> Result<(SqlitePool, SqlitePool, LogHead), StoreError> {
+    let patience = Duration::from_millis(settings.busy_timeout_ms.max(1_000));
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(patience * 2)
+        // A full disk makes SQLite end a transaction by itself; the ROLLBACK that follows fails then, and
+        // the driver counts the connection as inside that transaction for ever. Such a one is replaced.
+        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+        .connect_with(options.clone())
+        .await?;
+    MIGRATIONS.run(&writer).await.map_err(StoreError::Migrate)?;
+    let head = {
+        let mut connection = writer.acquire().await?;
+        sql::head::create_if_missing(&mut connection).await?;
+        sql::head::read(&mut connection).await?
+    };
+    let readers = SqlitePoolOptions::new()
+        .max_connections(settings.readers.max(1))
+        .acquire_timeout(patience)
+        .connect_with(options.read_only(true).create_if_missing(false).pragma("cache_size", READER_CACHE))
+        .await?;
+    Ok((writer, readers, head))
+}
