@@ -213,8 +213,8 @@ fn one_of(sets: &[&[&str]]) -> Value {
     let chosen = |set: &&[&str]| {
         let mut members = BTreeMap::new();
         for name in sets.iter().copied().flatten() {
-            let null = json!({"type": "null"});
-            members.insert(*name, if set.contains(name) { json!({"not": null}) } else { null });
+            let nothing = json!({"type": "null"});
+            members.insert(*name, if set.contains(name) { json!({"not": nothing}) } else { nothing });
         }
         json!({"required": set, "properties": members})
     };

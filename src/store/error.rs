@@ -38,11 +38,11 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The file cannot be served.
-    #[error("cannot use {}", path.display())]
-    File {
-        /// The database file.
-        path: PathBuf,
+    /// The database cannot be served.
+    #[error("cannot use {database}")]
+    Unusable {
+        /// Its file, or its address without what is secret in it.
+        database: String,
         /// Why.
         #[source]
         source: Box<StoreError>,

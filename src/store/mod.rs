@@ -120,11 +120,11 @@ pub struct Paged<T> {
 impl Settings {
     /// The address without its password.
     fn shown_url(&self) -> String {
-        match (self.url.find("://"), self.url.rfind('@')) {
-            (Some(scheme), Some(at)) if scheme < at => {
-                format!("{}...{}", &self.url[..scheme + 3], &self.url[at..])
-            }
-            _ => self.url.clone(),
+        // A query may name a password, too.
+        let url = self.url.split('?').next().unwrap_or_default();
+        match (url.find("://"), url.rfind('@')) {
+            (Some(scheme), Some(at)) if scheme < at => format!("{}...{}", &url[..scheme + 3], &url[at..]),
+            _ => url.to_owned(),
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn of_file(path: PathBuf) -> Result<Space, StoreError> {
     let measured = measure.await.expect("measuring does not panic and is never cancelled");
     measured.map_err(|(path, error)| {
         let source = Box::new(StoreError::Unavailable(sqlx::Error::Io(error)));
-        StoreError::File { path, source }
+        StoreError::Unusable { database: path.display().to_string(), source }
     })
 }
 

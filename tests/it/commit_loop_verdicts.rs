@@ -5,7 +5,7 @@ use andon::settings::Settings;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::support::{Ledger, Outcome, Step, TestServices, plan};
+use crate::support::{Ledger, Outcome, Step, TestServices, of_databases, plan};
 
 fn settings(warm_characteristics: usize, commands_per_commit: usize) -> Settings {
     let mut settings = Settings::default();
@@ -36,12 +36,8 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
 
-fn of_cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(of_cases(32))]
+    #![proptest_config(of_databases(32, 200))]
 
     #[test]
     fn a_state_that_is_constantly_forgotten_gives_the_same_verdicts(

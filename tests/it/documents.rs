@@ -6,7 +6,7 @@ use std::path::Path;
 use andon::settings::{Settings, SettingsError};
 use serde_json::json;
 
-use crate::support::{Answer, TestApp, eventually};
+use crate::support::{Answer, TestApp, eventually, on_postgres};
 
 /// The rows of the table under a heading of `docs/OPERATING.md`, cell by cell, without its head.
 fn table(heading: &str) -> Vec<Vec<String>> {
@@ -79,8 +79,10 @@ async fn every_metric_is_documented_and_nothing_else() {
     })
     .await;
     let rendered: BTreeSet<_> = metrics(&text).iter().map(|(name, metric)| row(name, metric)).collect();
-    let listed: BTreeSet<_> =
+    let mut listed: BTreeSet<_> =
         table("Metrics").iter().map(|cells| format!("| {} |", cells.join(" | "))).collect();
+    // Whose disk it is, only the process beside it can ask.
+    listed.retain(|row| !on_postgres() || !row.contains("andon_disk_free_bytes"));
     let missing: Vec<_> = rendered.difference(&listed).map(String::as_str).collect();
     let invented: Vec<_> = listed.difference(&rendered).map(String::as_str).collect();
     assert!(

@@ -1,29 +1,26 @@
-//! A full disk, a locked database: nothing is stored, everybody is told, and it passes by itself.
+//! A locked database: nothing is stored, everybody is told, and it passes by itself.
 
-use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::support::{Database, Ledger, TestApp, eventually};
 
 /// The status and body of `GET` without the API's prefix.
-async fn health(app: &TestApp, which: &str) -> (u16, Value) {
+pub async fn health(app: &TestApp, which: &str) -> (u16, Value) {
     let response = reqwest::get(app.url(&format!("/health/{which}"))).await.expect("an answer");
     (response.status().as_u16(), response.json().await.expect("JSON"))
 }
 
-async fn eventually_ready(app: &TestApp) {
+pub async fn eventually_ready(app: &TestApp) {
     eventually("it is ready again, without any request that writes", async || {
         (health(app, "ready").await.0 == 200).then_some(())
     })
     .await;
 }
 
-fn assert_unavailable((status, body): &(u16, Value)) {
+pub fn assert_unavailable((status, body): &(u16, Value)) {
     assert_eq!((*status, &body["type"]), (503, &json!("urn:problem:andon:unavailable")), "{body}");
 }
 
@@ -58,78 +55,4 @@ async fn a_database_locked_by_somebody_else_is_told_and_passes_by_itself() {
     eventually_ready(&app).await;
     assert_eq!(app.measure(bore, 10.5).await["seq"], json!(3), "the failed ones took no place");
     Ledger::read(&app.database()).await.assert_sound();
-}
-
-/// A file system of 2 MB; gone with the value.
-struct SmallDisk(Arc<TempDir>);
-
-impl SmallDisk {
-    /// `None`, told aloud, where it may not be mounted; in CI that is a failure.
-    #[expect(clippy::print_stderr, reason = "whoever runs the tests shall know that one did not run")]
-    fn mount() -> Option<Self> {
-        let directory = TempDir::new().expect("a temporary directory");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(directory.path());
-        match mount.output() {
-            Ok(output) if output.status.success() => Some(Self(Arc::new(directory))),
-            refused => {
-                assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI can mount: {refused:?}");
-                eprintln!("\n!!!! SKIPPED: no small disk can be mounted here: {refused:?}");
-                None
-            }
-        }
-    }
-
-    /// Takes all the space that is left.
-    fn fill(&self) {
-        std::fs::write(self.0.path().join("ballast"), vec![1; 4 << 20]).expect_err("it is full then");
-    }
-
-    /// Gives it back.
-    fn free(&self) {
-        std::fs::remove_file(self.0.path().join("ballast")).expect("removed");
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
-#[tokio::test]
-async fn a_full_disk_is_told_and_passes_by_itself_and_nothing_answered_is_lost() {
-    let Some(disk) = SmallDisk::mount() else { return };
-    let app = TestApp::builder()
-        .with(|settings| settings.services.probe_interval_ms = 20)
-        .on_database_of(&disk.0)
-        .spawn()
-        .await;
-    let bore = app.given_a_chart("Bore").await;
-    let mut answered = vec![];
-    for value in [90.0, 91.0, 92.0] {
-        let sample = json!({"characteristic_id": bore, "measurements": [value]});
-        disk.fill();
-        let refused = eventually("the disk is full", async || {
-            let (status, body) = app.post("/samples", &sample).await;
-            if status == 201 {
-                answered.push(body["sample_id"].as_i64().expect("an id"));
-            }
-            (status != 201).then_some((status, body))
-        })
-        .await;
-        assert_unavailable(&refused);
-        assert_eq!(health(&app, "ready").await.0, 503);
-        assert_eq!(health(&app, "live").await.0, 200);
-        assert_eq!(app.get("/samples").await["total"], answered.len(), "reading goes on");
-
-        disk.free();
-        eventually_ready(&app).await;
-        answered.push(app.measure(bore, 10.0).await["sample_id"].as_i64().expect("an id"));
-    }
-    let database = app.database();
-    app.stop().await.expect("stops");
-    let ledger = Ledger::read(&database).await;
-    ledger.assert_sound();
-    assert!(ledger.samples.keys().eq(&answered), "what was answered, and nothing else, is stored");
 }

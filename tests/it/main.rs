@@ -50,5 +50,6 @@ mod shutdown;
 mod socket_ends;
 mod socket_events;
 mod socket_messages;
+mod sqlite_file;
 mod statistics;
 mod support;

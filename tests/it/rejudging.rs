@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use tempfile::TempDir;
 
-use crate::support::{Database, Ledger, Services, Step, TestServices, plan, sample};
+use crate::support::{Database, Ledger, Services, Step, TestServices, of_databases, plan, sample};
 
 const ALL: Page = Page { offset: 0, limit: 1_000_000 };
 
@@ -204,7 +204,7 @@ fn any_rules() -> impl Strategy<Value = RuleSet> {
 }
 
 proptest! {
-    #![proptest_config(of_cases(24))]
+    #![proptest_config(of_databases(24, 60))]
 
     #[test]
     fn what_holds_is_what_an_engine_finds_that_never_saw_the_excluded_points(

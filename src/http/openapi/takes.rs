@@ -4,6 +4,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, Payload};
+use serde_json::{Value, json};
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::{Ref, Required};
 use utoipa::{IntoParams, ToSchema};
@@ -108,6 +109,7 @@ impl<T: Named> Takes for Path<T> {
             .name(name)
             .parameter_in(ParameterIn::Path)
             .required(Required::True)
+            .example(Some(T::example()))
             .schema(Some(Ref::from_schema_name(T::Schema::name())));
         contract.parameters.push(parameter.build());
         contract.refuses(&[Kind::NotFound]);
@@ -118,21 +120,31 @@ impl<T: Named> Takes for Path<T> {
 trait Named {
     /// How it looks there.
     type Schema: ToSchema;
+
+    fn example() -> Value;
 }
 
 impl Named for String {
     type Schema = Key;
+
+    fn example() -> Value {
+        json!("P7:ring")
+    }
 }
 
 macro_rules! ids {
-    ($($name:ident)*) => {$(
+    ($($name:ident: $example:literal,)*) => {$(
         impl Named for $name {
             type Schema = Self;
+
+            fn example() -> Value {
+                json!($example)
+            }
         }
     )*};
 }
 
-ids! { CharacteristicId SampleId ViolationId }
+ids! { CharacteristicId: 1, SampleId: 1, ViolationId: 4, }
 
 impl Takes for HttpRequest {
     fn tell(_: &mut Contract) {}

@@ -21,14 +21,14 @@ use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{FromRow as _, PgPool, Postgres, Row as _};
+use sqlx::{Connection as _, FromRow as _, PgConnection, PgPool, Postgres, Row as _};
 use tokio::time::sleep;
 
 pub(super) use follow::{follow, notify};
 
 use crate::store::{LogHead, Settings, StoreError};
 
-type Connection = sqlx::PgConnection;
+type Connection = PgConnection;
 type Db = Postgres;
 type Row = sqlx::postgres::PgRow;
 
@@ -39,6 +39,9 @@ const HAS_TAG: &str = "jsonb_array_elements_text(c.tags::jsonb) t WHERE t = ";
 
 /// How often a transaction that the server still works on is asked about again.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The least time to wait for another process that migrates the same database.
+const MIGRATION_PATIENCE_MS: u64 = 30_000;
 
 pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -61,6 +64,12 @@ pub(super) struct Begun {
 impl Database {
     /// Connects, and brings the schema up to date.
     pub(super) async fn open(settings: &Settings) -> Result<(Self, LogHead), StoreError> {
+        let unusable =
+            |source| StoreError::Unusable { database: settings.shown_url(), source: Box::new(source) };
+        Self::connect(settings).await.map_err(unusable)
+    }
+
+    async fn connect(settings: &Settings) -> Result<(Self, LogHead), StoreError> {
         let address = |_| StoreError::Address(settings.shown_url());
         let options = PgConnectOptions::from_str(&settings.url).map_err(address)?.application_name("andon");
         let patience = Duration::from_millis(settings.busy_timeout_ms.max(1_000));
@@ -78,7 +87,7 @@ impl Database {
             .acquire_timeout(patience * 2)
             .connect_with(writing)
             .await?;
-        MIGRATIONS.run(&writer).await.map_err(StoreError::Migrate)?;
+        migrate(&options, settings).await?;
         let head = {
             let mut connection = writer.acquire().await?;
             sql::head::create_if_missing(&mut connection).await?;
@@ -140,6 +149,15 @@ impl Database {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Brings the schema up to date. Another process may just be doing that, and it may take its time.
+async fn migrate(options: &PgConnectOptions, settings: &Settings) -> Result<(), StoreError> {
+    let patience = settings.busy_timeout_ms.max(MIGRATION_PATIENCE_MS);
+    let options = options.clone().options([("lock_timeout", format!("{patience}ms"))]);
+    let mut connection = PgConnection::connect_with(&options).await?;
+    MIGRATIONS.run(&mut connection).await.map_err(StoreError::Migrate)?;
+    Ok(connection.close().await?)
 }
 
 /// Bytes that the database takes, with all its schemas.

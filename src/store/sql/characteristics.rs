@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Connection, Db, HAS_TAG, POSITION, Row, phases, push_group, push_ids};
+use super::{Connection, Db, HAS_TAG, POSITION, Row, phases, push_group, push_ids, sought};
 use crate::domain::alarm::Standing;
 use crate::domain::characteristic::{Characteristic, CharacteristicKey, Definition};
 use crate::domain::ids::{CharacteristicId, LimitsId, SampleId};
@@ -85,7 +85,7 @@ pub async fn ids_by_key(
             QueryBuilder::<Db>::new("SELECT key, id FROM characteristics WHERE NOT deleted AND key IN (");
         let mut list = select.separated(", ");
         for key in keys {
-            list.push_bind(key.clone());
+            list.push_bind(sought(key));
         }
         select.push(")");
         let rows: Vec<(String, i64)> = select.build_query_as().fetch_all(&mut *connection).await?;
@@ -225,7 +225,7 @@ fn push_filter(query: &mut QueryBuilder<Db>, filter: &CharacteristicFilter) {
         query.push(" AND c.alarm_state = ").push_bind(name_of(state));
     }
     if let Some(key) = &filter.key {
-        query.push(" AND c.key = ").push_bind(key.clone());
+        query.push(" AND c.key = ").push_bind(sought(key));
     }
     if let Some(group) = &filter.group {
         query.push(" AND ");
@@ -234,12 +234,12 @@ fn push_filter(query: &mut QueryBuilder<Db>, filter: &CharacteristicFilter) {
     if let Some(text) = &filter.q {
         for (start, column) in [(" AND (", "c.name"), (" OR ", "coalesce(c.key, '')")] {
             query.push(start).push(POSITION).push("(lower(").push(column).push("), lower(");
-            query.push_bind(text.clone()).push(")) > 0");
+            query.push_bind(sought(text)).push(")) > 0");
         }
         query.push(")");
     }
     if let Some(tag) = &filter.tag {
-        query.push(" AND EXISTS (SELECT 1 FROM ").push(HAS_TAG).push_bind(tag.clone()).push(")");
+        query.push(" AND EXISTS (SELECT 1 FROM ").push(HAS_TAG).push_bind(sought(tag)).push(")");
     }
 }
 

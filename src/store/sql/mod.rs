@@ -34,9 +34,15 @@ fn push_ids(select: &mut QueryBuilder<Db>, start: &'static str, ids: impl Iterat
     select.push(")");
 }
 
+/// Text that a caller looks for. PostgreSQL takes no NUL; no name holds a control character, so another one is found
+/// as little.
+fn sought(text: &str) -> String {
+    text.replace('\0', "\u{1}")
+}
+
 /// Those in a group or below it.
 fn push_group(select: &mut QueryBuilder<Db>, group: &str) {
-    select.push(POSITION).push("(group_path || '/', ").push_bind(format!("{group}/")).push(") = 1");
+    select.push(POSITION).push("(group_path || '/', ").push_bind(sought(group) + "/").push(") = 1");
 }
 
 /// Those whose characteristic, in `column`, is not deleted: what is deleted is removed in small steps, and until

@@ -60,7 +60,8 @@ impl Database {
             .pragma("cache_size", WRITER_CACHE);
         let path = lock::real_path(options.get_filename());
         let lock = std::sync::Arc::new(lock::FileLock::acquire(&path)?);
-        let unusable = |source| StoreError::File { path: path.clone(), source: Box::new(source) };
+        let unusable =
+            |source| StoreError::Unusable { database: path.display().to_string(), source: Box::new(source) };
         let (writer, readers, head) = connect(settings, options).await.map_err(unusable)?;
         Ok((Self { writer, readers, path: path.clone().into(), _lock: lock }, head))
     }

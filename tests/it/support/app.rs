@@ -235,9 +235,19 @@ impl TestApp {
         self.post(&format!("/violations/{violation}/acknowledge"), &body).await
     }
 
-    /// A connected client that has been welcomed.
+    /// A connected client that has been welcomed, when all that was answered before is over: what it hears was
+    /// done after this call.
     pub async fn socket(&self) -> TestSocket {
-        TestSocket::connect(self.address, self.token.as_deref()).await
+        let counted = Answer::to(self.request_at("GET", "/metrics")).await.text;
+        let mut lines = counted.lines();
+        let committed = lines.find_map(|line| line.strip_prefix("andon_log_head_position "));
+        // Without the right to read, nothing is told.
+        let committed = committed.map_or(0, |position| position.parse::<f64>().expect("a position") as u64);
+        let mut socket = TestSocket::connect(self.address, self.token.as_deref()).await;
+        if socket.welcome["payload"]["seq"].as_u64() < Some(committed) {
+            socket.all_up_to(committed).await;
+        }
+        socket
     }
 
     /// A client on another path than the usual one.

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use proptest::prelude::ProptestConfig;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{
@@ -22,6 +23,12 @@ pub fn on_postgres() -> bool {
         Ok(store) => panic!("TEST_STORE is {store:?}: it can be postgres, or not set for SQLite"),
         Err(_) => false,
     }
+}
+
+/// How often a property is tried that needs databases of its own for each case: PostgreSQL takes a second for one.
+pub fn of_databases(cases: u32, max_shrink_iters: u32) -> ProptestConfig {
+    let cases = if on_postgres() { cases / 4 } else { cases };
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters, ..ProptestConfig::default() }
 }
 
 /// The address of the database that this file stands for; it is there afterwards.

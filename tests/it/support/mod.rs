@@ -14,7 +14,7 @@ mod socket;
 
 pub use answer::Answer;
 pub use app::{TestApp, TestAppBuilder};
-pub use database::{Database, address_of, on_postgres};
+pub use database::{Database, address_of, of_databases, on_postgres};
 pub use ledger::Ledger;
 pub use load::{Answered, Heard, Load, listen};
 pub use plan::{Outcome, Step, plan};
