@@ -18,9 +18,9 @@ const POSTERS: u64 = 16;
 const LISTENERS: usize = 3;
 
 /// One life of a process: from a start to a kill.
-struct Life {
-    answered: Vec<Answered>,
-    heard: Vec<Heard>,
+pub struct Life {
+    pub answered: Vec<Answered>,
+    pub heard: Vec<Heard>,
 }
 
 async fn post(process: &Process, path: &str, method: reqwest::Method, body: &Value) -> Value {
@@ -31,7 +31,7 @@ async fn post(process: &Process, path: &str, method: reqwest::Method, body: &Val
 }
 
 /// Three charts with all rules and limits, made by the first process.
-async fn given_charts(process: &Process) -> Vec<i64> {
+pub async fn given_charts(process: &Process) -> Vec<i64> {
     let mut ids = vec![];
     for name in ["Bore", "Flow", "Torque"] {
         let body = json!({"name": name, "rules": {"preset": "nelson"}});
@@ -65,7 +65,7 @@ async fn live(database: &Path, charts: &mut Vec<i64>, number: usize, lifetime: D
     Life { answered, heard }
 }
 
-fn assert_kept(ledger: &Ledger, lives: &[Life]) {
+pub fn assert_kept(ledger: &Ledger, lives: &[Life]) {
     let mut names = HashSet::new();
     for (id, sample) in &ledger.samples {
         assert!(names.insert(&sample.operator), "sample {id} is stored once: {sample:?}");
@@ -93,7 +93,7 @@ fn timeless(mut payload: Value) -> Value {
 }
 
 /// A process that was never killed, given the stored samples in their order, comes to the same events.
-async fn assert_verdicts_are_those_of_an_undisturbed_engine(database: &Path, ledger: &Ledger) {
+pub async fn assert_verdicts_are_those_of_an_undisturbed_engine(database: &Path, ledger: &Ledger) {
     let settings = andon::store::Settings { url: address_of(database), ..andon::store::Settings::default() };
     let (store, _handover) = Store::open(&settings).await.expect("the store opens");
     let page = Page { offset: 0, limit: 100 };

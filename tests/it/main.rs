@@ -46,6 +46,7 @@ mod rest_timestamps;
 mod rest_violations;
 mod restart;
 mod retention;
+mod shared_database;
 mod shutdown;
 mod socket_ends;
 mod socket_events;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, TestApp, eventually, on_postgres};
+use crate::support::{Answer, TestApp};
 
 fn bore() -> Value {
     json!({
@@ -20,7 +20,7 @@ async fn patch(app: &TestApp, id: i64, change: &Value) -> Answer {
 }
 
 /// `PATCH`, which must succeed.
-async fn change(app: &TestApp, id: i64, change: Value) -> Value {
+pub async fn change(app: &TestApp, id: i64, change: Value) -> Value {
     let answer = patch(app, id, &change).await;
     assert_eq!(answer.status, 200, "{change}: {}", answer.text);
     assert_eq!(app.get(&format!("/characteristics/{id}")).await, answer.body);
@@ -336,39 +336,4 @@ async fn of_many_at_once_one_creates() {
     assert!(answers.iter().all(|(_, id)| *id == Some(1)), "{answers:?}");
     assert_eq!(answers.iter().filter(|(status, _)| *status == 201).count(), 1, "{answers:?}");
     assert_eq!(app.get("/characteristics").await["total"], 1);
-}
-
-#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
-#[tokio::test]
-async fn what_one_process_changes_another_knows() {
-    if !on_postgres() {
-        return eprintln!("SKIPPED: only PostgreSQL serves two processes");
-    }
-    let one = TestApp::spawn().await;
-    let id = one.given_a_chart("Bore").await;
-    let directory = Arc::clone(one.directory());
-    let other = TestApp::builder().on_database_of(&directory).spawn().await;
-    let mut socket = other.socket().await.subscribed_to([id]).await;
-    other.measure(id, 10.0).await;
-    assert_eq!(socket.next_of_type("sample").await["revision"], 2);
-
-    change(&one, id, json!({"chart": null, "subgroup_size": 2, "new_phase": true, "key": "P7:bore"})).await;
-    let update = socket.next_of_type("characteristic_update").await;
-    assert_eq!([&update["revision"], &update["payload"]["changes"]["new_phase"]], [&json!(3), &json!(true)]);
-    let pair = json!({"characteristic_key": "P7:bore", "measurements": [10.0, 10.0]});
-    let (status, recorded) = other.post("/samples", &pair).await;
-    assert_eq!((status, &recorded["in_control"]), (201, &Value::Null), "{recorded}");
-    change(&one, id, json!({"retired": true})).await;
-    assert_eq!(other.post("/samples", &pair).await.0, 409);
-    change(&other, id, json!({"retired": false})).await;
-    assert_eq!(one.post("/samples", &pair).await.0, 201);
-    let path = format!("/characteristics/{id}?with_history=true");
-    assert_eq!(one.call("DELETE", &path, None).await.0, 204);
-    assert_eq!(other.post("/samples", &pair).await.0, 404);
-    let gone = json!({"deleted": true});
-    eventually("the other process tells that it is gone", async || {
-        let next = socket.next().await;
-        (next["payload"]["changes"] == gone).then_some(())
-    })
-    .await;
 }
