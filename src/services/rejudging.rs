@@ -50,8 +50,16 @@ pub(super) async fn rejudge_around(
     let is_present = |id: SampleId| id >= state.phase_from;
     before.retain(|other| is_present(other.id) == is_present(sample.id));
     after.retain(|other| is_present(other.id) == is_present(sample.id));
+    let mut judging = judging_in(phase.as_deref(), state);
+    if phase.is_none() && !is_present(sample.id) {
+        keep_individuals(&mut before, &mut after);
+        let has_moving_range = |one: &Sample| one.dispersion_value.is_some();
+        if sample.subgroup.n > 1 || ![sample].into_iter().chain(&before).chain(&after).any(has_moving_range) {
+            return Ok(());
+        }
+        judging = Judging::new(ChartKind::IMr, state.characteristic.rules);
+    }
 
-    let judging = judging_in(phase.as_deref(), state);
     let limits = phase.as_ref().map(|phase| PhaseLimits::new(phase.limits, phase.dispersion));
     let point = |sample: &Sample| Point { sample_id: sample.id, subgroup: sample.subgroup };
     let stretch = Stretch {
@@ -83,6 +91,14 @@ pub(super) async fn rejudge_around(
         }
     }
     Ok(())
+}
+
+/// Of a past without limits nothing is known but the samples, and of those only moving ranges depend on one another.
+/// What is left are the individuals next to an individual, which are of its phase.
+fn keep_individuals(before: &mut Vec<Sample>, after: &mut Vec<Sample>) {
+    let is_subgroup = |one: &Sample| one.subgroup.n > 1;
+    before.drain(..before.iter().rposition(is_subgroup).map_or(0, |index| index + 1));
+    after.truncate(after.iter().position(is_subgroup).unwrap_or(after.len()));
 }
 
 /// The present rules, on the chart that the limits are of.

@@ -211,6 +211,44 @@ async fn what_was_only_stored_is_marked_and_nothing_is_judged_again() {
 }
 
 #[tokio::test]
+async fn a_decision_about_a_past_without_limits_changes_moving_ranges_of_that_past_alone() {
+    let app = TestApp::spawn().await;
+    let id = app.given_a_characteristic(&json!({"name": "Bore"})).await;
+    app.measure_all(id, &[10.0, 11.0, 13.0]).await;
+    let path = format!("/characteristics/{id}");
+    let pairs = json!({"chart": null, "subgroup_size": 2, "min_measurements": 2, "new_phase": true});
+    assert_eq!(app.call("PATCH", &path, Some(&pairs)).await.0, 200);
+    let pair = json!({"characteristic_id": id, "measurements": [10.0, 12.0]});
+    assert_eq!(app.post("/samples", &pair).await.0, 201);
+    let single = json!({"chart": null, "subgroup_size": 1, "min_measurements": 1, "new_phase": true});
+    assert_eq!(app.call("PATCH", &path, Some(&single)).await.0, 200);
+    app.measure_all(id, &[20.0, 23.0]).await;
+    let ranges = async || {
+        let mut ranges = vec![];
+        for sample in 1..=6 {
+            ranges.push(app.get(&format!("/samples/{sample}")).await["dispersion_value"].as_f64());
+        }
+        ranges
+    };
+    let before = [None, Some(1.0), Some(2.0), Some(2.0), None, Some(3.0)];
+    assert_eq!(ranges().await, before);
+    // An excluded one keeps its own; no range spans it.
+    for (sample, during) in [
+        (1, [None, None, Some(2.0), Some(2.0), None, Some(3.0)]),
+        (2, [None, Some(1.0), None, Some(2.0), None, Some(3.0)]),
+        (3, before),
+        (4, before),
+        (5, [None, Some(1.0), Some(2.0), Some(2.0), None, None]),
+        (6, before),
+    ] {
+        assert_eq!(decide(&app, sample, true).await.0, 200);
+        assert_eq!(ranges().await, during, "without {sample}");
+        assert_eq!(decide(&app, sample, false).await.0, 200);
+        assert_eq!(ranges().await, before, "{sample} counts again");
+    }
+}
+
+#[tokio::test]
 async fn a_decision_names_a_sample_and_a_reason() {
     let app = TestApp::spawn().await;
     let id = given_a_short_shift(&app).await;
