@@ -210,41 +210,50 @@ async fn what_was_only_stored_is_marked_and_nothing_is_judged_again() {
     assert_eq!(alarm_state(&app, id).await, json!(["normal", 0, 2]));
 }
 
+/// Individuals without limits: three, then pairs, then two more. Gives the ids and what their moving ranges are.
+async fn given_a_past_without_limits(app: &TestApp, pairs: &[[f64; 2]]) -> (Vec<i64>, Vec<Option<f64>>) {
+    let id = app.given_a_characteristic(&json!({"name": "Bore"})).await;
+    let mut ids = app.measure_all(id, &[10.0, 11.0, 13.0]).await;
+    let path = format!("/characteristics/{id}");
+    let of = |size: u32| json!({"chart": null, "subgroup_size": size, "min_measurements": size, "new_phase": true});
+    assert_eq!(app.call("PATCH", &path, Some(&of(2))).await.0, 200);
+    for pair in pairs {
+        let (status, recorded) =
+            app.post("/samples", &json!({"characteristic_id": id, "measurements": pair})).await;
+        assert_eq!(status, 201, "{recorded}");
+        ids.push(recorded["sample_id"].as_i64().expect("an id"));
+    }
+    assert_eq!(app.call("PATCH", &path, Some(&of(1))).await.0, 200);
+    ids.extend(app.measure_all(id, &[20.0, 23.0]).await);
+    let before = [None, Some(1.0), Some(2.0)];
+    let ranges = pairs.iter().map(|[one, other]| Some(other - one));
+    (ids, before.into_iter().chain(ranges).chain([None, Some(3.0)]).collect())
+}
+
 #[tokio::test]
 async fn a_decision_about_a_past_without_limits_changes_moving_ranges_of_that_past_alone() {
     let app = TestApp::spawn().await;
-    let id = app.given_a_characteristic(&json!({"name": "Bore"})).await;
-    app.measure_all(id, &[10.0, 11.0, 13.0]).await;
-    let path = format!("/characteristics/{id}");
-    let pairs = json!({"chart": null, "subgroup_size": 2, "min_measurements": 2, "new_phase": true});
-    assert_eq!(app.call("PATCH", &path, Some(&pairs)).await.0, 200);
-    let pair = json!({"characteristic_id": id, "measurements": [10.0, 12.0]});
-    assert_eq!(app.post("/samples", &pair).await.0, 201);
-    let single = json!({"chart": null, "subgroup_size": 1, "min_measurements": 1, "new_phase": true});
-    assert_eq!(app.call("PATCH", &path, Some(&single)).await.0, 200);
-    app.measure_all(id, &[20.0, 23.0]).await;
-    let ranges = async || {
-        let mut ranges = vec![];
-        for sample in 1..=6 {
-            ranges.push(app.get(&format!("/samples/{sample}")).await["dispersion_value"].as_f64());
+    for pairs in [&[][..], &[[10.0, 12.0]]] {
+        let (ids, before) = given_a_past_without_limits(&app, pairs).await;
+        let ranges = async || {
+            let mut ranges = vec![];
+            for id in &ids {
+                ranges.push(app.get(&format!("/samples/{id}")).await["dispersion_value"].as_f64());
+            }
+            ranges
+        };
+        assert_eq!(ranges().await, before);
+        for (index, sample) in ids.iter().enumerate() {
+            // No range spans an excluded one, which keeps its own.
+            let mut during = before.clone();
+            if [0, 1, ids.len() - 2].contains(&index) {
+                during[index + 1] = None;
+            }
+            assert_eq!(decide(&app, *sample, true).await.0, 200);
+            assert_eq!(ranges().await, during, "without {index} of {pairs:?}");
+            assert_eq!(decide(&app, *sample, false).await.0, 200);
+            assert_eq!(ranges().await, before, "{index} of {pairs:?} counts again");
         }
-        ranges
-    };
-    let before = [None, Some(1.0), Some(2.0), Some(2.0), None, Some(3.0)];
-    assert_eq!(ranges().await, before);
-    // An excluded one keeps its own; no range spans it.
-    for (sample, during) in [
-        (1, [None, None, Some(2.0), Some(2.0), None, Some(3.0)]),
-        (2, [None, Some(1.0), None, Some(2.0), None, Some(3.0)]),
-        (3, before),
-        (4, before),
-        (5, [None, Some(1.0), Some(2.0), Some(2.0), None, None]),
-        (6, before),
-    ] {
-        assert_eq!(decide(&app, sample, true).await.0, 200);
-        assert_eq!(ranges().await, during, "without {sample}");
-        assert_eq!(decide(&app, sample, false).await.0, 200);
-        assert_eq!(ranges().await, before, "{sample} counts again");
     }
 }
 
