@@ -18,6 +18,7 @@ mod foreign_events;
 mod golden;
 mod health;
 mod idempotency;
+mod idempotency_crash;
 mod image;
 mod interop;
 mod keys;

@@ -77,7 +77,12 @@ impl Process {
 
     /// Asks the process to stop, as a service manager does.
     pub async fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.id());
+        self.signal("TERM").await;
+    }
+
+    /// Sends it a signal.
+    pub async fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.id());
         let status = Command::new("sh").args(["-c", &kill]).status().await.expect("sh runs");
         assert!(status.success(), "{kill}");
     }
