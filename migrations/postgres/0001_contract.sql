@@ -22,7 +22,6 @@ CREATE TABLE events (
     at                BIGINT  NOT NULL,
     payload           TEXT    NOT NULL
 );
-CREATE INDEX events_by_characteristic ON events (characteristic_id, seq);
 
 CREATE TABLE characteristics (
     id                BIGINT  PRIMARY KEY,

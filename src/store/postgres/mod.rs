@@ -119,11 +119,11 @@ impl Database {
 
     async fn try_begin(&self) -> Result<Begun, sqlx::Error> {
         let mut open = self.writer.begin().await?;
-        let select = sqlx::AssertSqlSafe(format!(
+        let select = format!(
             "SELECT {}, pg_current_xact_id()::text AS name FROM log_head FOR UPDATE",
             sql::head::COLUMNS
-        ));
-        let row = sqlx::query(select).fetch_one(&mut *open).await?;
+        );
+        let row = sqlx::query(&select).fetch_one(&mut *open).await?;
         Ok(Begun { open, head: LogHead::from_row(&row)?, name: row.try_get("name")? })
     }
 

@@ -19,7 +19,7 @@ const COLUMNS: &str = "c.id, c.key, c.name, c.description, c.chart, c.subgroup_s
     c.created_at, c.retired, c.limits_id, c.phase_from, c.revision, c.samples_collected, c.open_violations, \
     c.unacknowledged, c.signalling";
 
-fn select() -> QueryBuilder<Db> {
+fn select() -> QueryBuilder<'static, Db> {
     let mut select = QueryBuilder::new("SELECT ");
     select.push(COLUMNS).push(" FROM characteristics c WHERE NOT c.deleted");
     select

@@ -19,8 +19,8 @@ pub async fn create_if_missing(connection: &mut Connection) -> Result<(), StoreE
 }
 
 pub async fn read(connection: &mut Connection) -> Result<LogHead, StoreError> {
-    let select = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM log_head"));
-    Ok(sqlx::query_as(select).fetch_one(connection).await?)
+    let select = format!("SELECT {COLUMNS} FROM log_head");
+    Ok(sqlx::query_as(&select).fetch_one(connection).await?)
 }
 
 pub async fn write(connection: &mut Connection, head: &LogHead) -> Result<(), StoreError> {

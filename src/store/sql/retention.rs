@@ -137,8 +137,8 @@ pub async fn remove_samples(
     (from, to): (SampleId, SampleId),
     limit: u32,
 ) -> Result<u64, StoreError> {
-    let delete = sqlx::AssertSqlSafe(format!("DELETE FROM samples WHERE id IN ({REMOVABLE})"));
-    let removed = sqlx::query(delete)
+    let delete = format!("DELETE FROM samples WHERE id IN ({REMOVABLE})");
+    let removed = sqlx::query(&delete)
         .bind(of.get())
         .bind(from.get())
         .bind(to.get() + 1)
@@ -205,9 +205,9 @@ async fn remove_rows_of(
     of: CharacteristicId,
     limit: i64,
 ) -> Result<u64, StoreError> {
-    let delete = sqlx::AssertSqlSafe(format!(
+    let delete = format!(
         "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE characteristic_id = $1 ORDER BY id LIMIT $2)"
-    ));
-    let removed = sqlx::query(delete).bind(of.get()).bind(limit).execute(connection).await?;
+    );
+    let removed = sqlx::query(&delete).bind(of.get()).bind(limit).execute(connection).await?;
     Ok(removed.rows_affected())
 }

@@ -25,7 +25,7 @@ const COLUMNS: &str = "s.id, s.seq, s.characteristic_id, s.at, s.received_at, s.
 /// What counts for judging and estimating: not only stored, and judged here.
 const COUNTS: &str = " AND s.mode <> 'store' AND s.source IS NULL";
 
-fn select() -> QueryBuilder<Db> {
+fn select() -> QueryBuilder<'static, Db> {
     let mut select = QueryBuilder::new("SELECT ");
     select.push(COLUMNS).push(" FROM samples s");
     select

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
+use sqlx::{Sqlite, SqliteConnection};
 
 use crate::domain::sample::{Sample, SampleKey};
 use crate::domain::violation::Violation;
@@ -16,7 +16,7 @@ use crate::store::transaction::{LogRow, Pending};
 /// Rows per statement, largest first. 64 rows of 30 columns stay far below SQLite's 32,766 variables.
 const CHUNKS: [usize; 4] = [64, 16, 4, 1];
 
-type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
+type Bound<'q> = Query<'q, Sqlite, SqliteArguments<'q>>;
 
 pub(in crate::store) async fn write(
     connection: &mut SqliteConnection,
@@ -70,20 +70,20 @@ const EVENTS: Insert = Insert {
     columns: 7,
 };
 
-async fn insert<'q, T>(
+async fn insert<T>(
     connection: &mut SqliteConnection,
     insert: Insert,
-    mut rows: &'q [T],
-    bind: impl Fn(Bound<'q>, &'q T) -> Bound<'q>,
+    mut rows: &[T],
+    bind: impl for<'q> Fn(Bound<'q>, &'q T) -> Bound<'q>,
 ) -> Result<(), StoreError> {
     for size in CHUNKS {
         if rows.len() < size {
             continue;
         }
-        let statement: Arc<str> = statement(insert, size).into();
+        let statement = statement(insert, size);
         while rows.len() >= size {
             let (chunk, rest) = rows.split_at(size);
-            let query = sqlx::query(AssertSqlSafe(Arc::clone(&statement)));
+            let query = sqlx::query(&statement);
             chunk.iter().fold(query, &bind).execute(&mut *connection).await?;
             rows = rest;
         }

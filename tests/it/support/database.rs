@@ -10,9 +10,7 @@ use std::time::Duration;
 use proptest::prelude::ProptestConfig;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{
-    AssertSqlSafe, Connection as _, PgConnection, Row, SqliteConnection, TypeInfo as _, ValueRef as _,
-};
+use sqlx::{Connection as _, PgConnection, Row, SqliteConnection, TypeInfo as _, ValueRef as _};
 
 const TEST_POSTGRES: &str = "postgres://postgres@127.0.0.1:5432/postgres";
 
@@ -43,7 +41,7 @@ pub fn address_of(file: &Path) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let mut connection = PgConnection::connect(&server()).await.expect("PostgreSQL is there");
-            sqlx::query(AssertSqlSafe(create)).execute(&mut connection).await.expect("a schema");
+            sqlx::query(&create).execute(&mut connection).await.expect("a schema");
         });
     });
     created.join().expect("created");
@@ -166,17 +164,15 @@ impl Database {
 
     /// Runs one statement.
     pub async fn run(&mut self, statement: &str) {
-        let query = AssertSqlSafe(statement.to_owned());
         match self {
-            Self::Sqlite(connection) => sqlx::query(query).execute(connection).await.map(drop),
-            Self::Postgres(connection) => sqlx::raw_sql(query).execute(connection).await.map(drop),
+            Self::Sqlite(connection) => sqlx::query(statement).execute(connection).await.map(drop),
+            Self::Postgres(connection) => sqlx::raw_sql(statement).execute(connection).await.map(drop),
         }
         .expect("the statement runs");
     }
 
     /// All rows of a query.
     pub async fn rows(&mut self, query: &str) -> Vec<Vec<Cell>> {
-        let query = AssertSqlSafe(query.to_owned());
         match self {
             Self::Sqlite(connection) => {
                 let rows = sqlx::query(query).fetch_all(connection).await.expect("the query runs");
