@@ -1,4 +1,5 @@
-//! What `docs/OPERATING.md` lists is what there is: every metric and every setting, and none besides.
+//! What `docs/OPERATING.md` lists is what there is: every metric and every setting, and none besides; and
+//! `docs/PROTOCOL.md` leaves nothing out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,12 +7,17 @@ use std::path::Path;
 use andon::settings::{Settings, SettingsError};
 use serde_json::json;
 
+use crate::support::contract::DOCUMENT;
 use crate::support::{Answer, TestApp, eventually, on_postgres};
+
+fn document(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(path).expect("the document is there")
+}
 
 /// The rows of the table under a heading of `docs/OPERATING.md`, cell by cell, without its head.
 fn table(heading: &str) -> Vec<Vec<String>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/OPERATING.md");
-    let text = std::fs::read_to_string(path).expect("the document is there");
+    let text = document("docs/OPERATING.md");
     let (_, section) = text.split_once(&format!("## {heading}\n")).expect("the heading is there");
     let section = section.split("\n## ").next().expect("a section");
     let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
@@ -91,6 +97,29 @@ async fn every_metric_is_documented_and_nothing_else() {
         missing.join("\n"),
         invented.join("\n")
     );
+}
+
+/// What the OpenAPI document and the log name stands in the description of the wire, too.
+#[test]
+fn the_wire_is_described_in_full() {
+    let text = document("docs/PROTOCOL.md");
+    let schemas = &DOCUMENT["components"]["schemas"];
+    let types = schemas["ProblemType"]["enum"].as_array().expect("a closed list");
+    let problems = types.iter().filter_map(|name| name.as_str()?.rsplit(':').next());
+    let paths = DOCUMENT["paths"].as_object().expect("paths").keys();
+    let paths = paths.filter_map(|path| path.strip_prefix("/api/v1")).filter(|path| *path != "/ws");
+    let asked = ["SampleRequest", "Recalculate", "SetLimits", "CreateCharacteristic", "BatchAcknowledge"];
+    let fields = asked.iter().flat_map(|name| {
+        let properties = schemas[*name]["properties"].as_object();
+        properties.unwrap_or_else(|| panic!("no schema {name}")).keys().map(String::as_str)
+    });
+    let words: BTreeSet<&str> =
+        text.split(|c: char| !(c.is_ascii_alphanumeric() || "_/-{}.".contains(c))).collect();
+    // Below a characteristic, paths begin with three dots.
+    let short = |name: &str| name.replace("/characteristics/{id}", "...");
+    let is_told = |name: &&str| words.contains(name) || words.contains(short(name).as_str());
+    let missing: Vec<_> = problems.chain(paths).chain(fields).filter(|name| !is_told(name)).collect();
+    assert!(missing.is_empty(), "docs/PROTOCOL.md does not tell of {missing:?}");
 }
 
 #[tokio::test]
