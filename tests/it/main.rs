@@ -25,6 +25,7 @@ mod keys;
 mod log;
 mod modes;
 mod openapi;
+mod postgres_breaks;
 mod published_data;
 mod refusals_to_start;
 mod rejudging;

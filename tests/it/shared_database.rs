@@ -15,7 +15,7 @@ use crate::rest_definitions::change;
 use crate::support::{Heard, Ledger, Load, Process, TestApp, eventually, listen, on_postgres};
 
 #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
-fn is_shared() -> bool {
+pub fn is_shared() -> bool {
     if !on_postgres() {
         eprintln!("\n!!!! SKIPPED: only PostgreSQL serves two processes");
     }

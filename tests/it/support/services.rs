@@ -45,6 +45,11 @@ impl TestServices {
     pub async fn open(directory: &Path, settings: &Settings) -> Self {
         let mut settings = settings.clone();
         settings.store.url = address_of(&directory.join("andon.db"));
+        Self::open_at(&settings).await
+    }
+
+    /// Opens the database that the settings name.
+    pub async fn open_at(settings: &Settings) -> Self {
         let (store, handover) = Store::open(&settings.store).await.expect("the store opens");
         let clock = Clock::new(|| DateTime::UNIX_EPOCH);
         let (commit_loop, queue) =
