@@ -61,7 +61,7 @@ impl KnownKeys {
         let is_leaving = matches!(message, ClientMessage::Unsubscribe(_));
         let keys: BTreeSet<String> = keys.into_iter().collect();
         let new = keys.iter().filter(|key| !self.joined.contains_key(*key)).count();
-        if self.joined.len() + new > self.most {
+        if !is_leaving && self.joined.len() + new > self.most {
             let text = format!("a client may subscribe to {} characteristics", self.most);
             return Err(refuse(ErrorCode::TooManySubscriptions, text));
         }

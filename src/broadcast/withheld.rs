@@ -24,7 +24,9 @@ impl Withheld {
     /// Forgets what was withheld of these: they are counted anew, or not any more.
     pub(super) fn remove(&mut self, connection: ConnectionId, ids: &[CharacteristicId]) {
         if let Some(counts) = self.0.get_mut(&connection) {
-            counts.retain(|id, _| !ids.contains(id));
+            for id in ids {
+                counts.remove(id);
+            }
         }
     }
 

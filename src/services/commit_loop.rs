@@ -73,7 +73,11 @@ impl CommitLoop {
 
     async fn probe(&mut self) -> Result<(), StoreError> {
         match self.store.probe().await {
-            Ok(()) => info!("the database takes writes again"),
+            Ok(()) => {
+                // What other processes committed meanwhile, the probe has passed over.
+                self.warm.clear();
+                info!("the database takes writes again");
+            }
             Err(error @ StoreError::Renewed) => return Err(error),
             Err(_) => {} // tried again
         }

@@ -1,9 +1,11 @@
 //! What other systems told, by their own names: each event is taken once, however often it comes.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 
 use crate::domain::foreign::ForeignEventId;
-use crate::domain::ids::{LimitsId, SampleId, ViolationId};
+use crate::domain::ids::{CharacteristicId, LimitsId, SampleId, ViolationId};
 use crate::store::{StoreError, Transaction};
 
 /// What became of a foreign event here.
@@ -52,6 +54,39 @@ impl Transaction {
         external_id: &str,
     ) -> Result<Option<SampleId>, StoreError> {
         within!(self, foreign::sample_id(source, external_id))
+    }
+
+    /// Those of another system's samples that are known, by its ids. [`Transaction::flush`] before, if they may be new.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn foreign_samples(
+        &mut self,
+        source: &str,
+        external_ids: &[String],
+    ) -> Result<HashMap<String, (SampleId, CharacteristicId)>, StoreError> {
+        if external_ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        within!(self, foreign::samples(source, external_ids))
+    }
+
+    /// Lets go of another system's id of a sample whose characteristic is deleted: it may come again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn release_foreign_sample(&mut self, sample: SampleId) -> Result<(), StoreError> {
+        self.touch();
+        within!(self, foreign::release_sample(sample))
+    }
+
+    /// Lets go of another system's id of a violation whose characteristic is deleted: it may come again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn release_foreign_violation(&mut self, violation: ViolationId) -> Result<(), StoreError> {
+        self.touch();
+        within!(self, foreign::release_violation(violation))
     }
 
     /// Our id of another system's violation. [`Transaction::flush`] before, if it may be new.

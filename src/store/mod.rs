@@ -120,11 +120,13 @@ pub struct Paged<T> {
 impl Settings {
     /// The address without its password.
     fn shown_url(&self) -> String {
-        // A query may name a password, too.
-        let url = self.url.split('?').next().unwrap_or_default();
-        match (url.find("://"), url.rfind('@')) {
-            (Some(scheme), Some(at)) if scheme < at => format!("{}...{}", &url[..scheme + 3], &url[at..]),
-            _ => url.to_owned(),
+        // A query may name a password, too; and a password may hold what begins a query.
+        let shown = |text: &str| text.split('?').next().unwrap_or_default().to_owned();
+        match (self.url.find("://"), self.url.rfind('@')) {
+            (Some(scheme), Some(at)) if scheme < at => {
+                format!("{}...{}", &self.url[..scheme + 3], shown(&self.url[at..]))
+            }
+            _ => shown(&self.url),
         }
     }
 }
@@ -260,5 +262,22 @@ impl Store {
             *committed = seq.max(*committed);
             is_news
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_secrets() {
+        for (url, shown) in [
+            ("sqlite://andon.db?mode=rwc", "sqlite://andon.db"),
+            ("postgres://localhost/andon?password=secret", "postgres://localhost/andon"),
+            ("postgres://andon:secret@db:5432/andon?sslmode=require", "postgres://...@db:5432/andon"),
+            ("postgres://andon:sec@ret?@db/andon?password=secret", "postgres://...@db/andon"),
+        ] {
+            assert_eq!(Settings { url: url.to_owned(), ..Settings::default() }.shown_url(), shown);
+        }
     }
 }

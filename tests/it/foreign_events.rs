@@ -395,3 +395,32 @@ async fn what_is_retired_takes_nothing_more_but_answers() {
     send_one(&app, &violation("x", "bore", "a"), "duplicate").await;
     send_one(&app, &acknowledgement("1", "x"), "accepted").await;
 }
+
+#[tokio::test]
+async fn what_was_deleted_here_may_be_told_anew() {
+    let app = TestApp::spawn().await;
+    let bore = given_bore(&app).await;
+    let told = json!([sample("a", "bore", 9.5, Some(false)), violation("x", "bore", "a")]);
+    let before = send(&app, &told).await;
+    assert_eq!(before["accepted"], 2, "{before}");
+    // Its rows are still there, to be removed in small steps.
+    let path = format!("/characteristics/{bore}?with_history=true");
+    assert_eq!(app.call("DELETE", &path, None).await.0, 204);
+    given_bore(&app).await;
+    let mut again = told;
+    again[0]["id"] = json!("s-again");
+    again[1]["id"] = json!("v-again");
+    again[1]["payload"]["involved_sample_ids"] = json!(["a", "unknown"]);
+    let after = send(&app, &again).await;
+    assert_eq!(after["accepted"], 2, "{after}");
+    let ids = |answer: &Value| {
+        (answer["results"][1]["sample_id"].clone(), answer["results"][1]["violation_id"].clone())
+    };
+    let (sample_id, violation_id) = ids(&after);
+    assert_ne!(ids(&before), (sample_id.clone(), violation_id.clone()));
+    let violation = app.get(&format!("/violations/{violation_id}")).await;
+    assert_eq!(
+        (&violation["sample_id"], &violation["involved_sample_ids"]),
+        (&sample_id, &json!([sample_id]))
+    );
+}

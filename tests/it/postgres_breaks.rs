@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::shared_database::is_shared;
-use crate::support::{Database, Ledger, TestApp, TestServices, address_of, sample};
+use crate::support::{Database, Ledger, TestApp, TestServices, address_of, eventually, sample};
 
 const PASS: u8 = 0;
 /// The next COMMIT arrives, and its answer does not.
@@ -135,4 +135,39 @@ async fn who_cannot_listen_for_a_while_still_hears_of_every_commit() {
         let recorded = one.measure(id, 10.0).await;
         assert_eq!(socket.next_of_type("sample").await["seq"], recorded["seq"]);
     }
+}
+
+#[tokio::test]
+async fn who_could_not_write_for_a_while_knows_what_others_wrote_meanwhile() {
+    if !is_shared() {
+        return;
+    }
+    let directory = TempDir::new().expect("a temporary directory");
+    let mut settings = Settings::default();
+    let other = TestServices::open(directory.path(), &settings).await;
+    settings.store.busy_timeout_ms = 50;
+    settings.services.probe_interval_ms = 300;
+    let locked_out = TestServices::open(directory.path(), &settings).await;
+    let id = other.services.given(ChartKind::IMr, 1..=1).await;
+    let record = async |of: &TestServices, name: &str| {
+        let queued = of.services.engine.queue(sample(id, vec![1.0], Some(name))).await.expect("queued");
+        queued.recorded().await
+    };
+    record(&locked_out, "before").await.expect("committed").expect("taken");
+    for round in 0..3 {
+        let mut somebody = Database::open(&directory.path().join("andon.db")).await;
+        somebody.lock().await;
+        let refused = record(&locked_out, "refused").await;
+        assert!(matches!(refused, Err(CommitError::Unavailable)), "{refused:?}");
+        somebody.unlock().await;
+        record(&other, &format!("other-{round}")).await.expect("committed").expect("taken");
+        let is_writable = async || locked_out.store.is_writable().then_some(());
+        eventually("a probe finds that writing works again", is_writable).await;
+        record(&locked_out, &format!("again-{round}")).await.expect("committed").expect("taken");
+    }
+    locked_out.stop().await;
+    other.stop().await;
+    let ledger = Ledger::read(&directory.path().join("andon.db")).await;
+    ledger.assert_sound();
+    assert_eq!(ledger.samples.len(), 7);
 }

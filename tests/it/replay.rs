@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Output;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::support::{DEADLINE, TestApp, eventually};
+use crate::support::{DEADLINE, Database, TestApp, eventually};
 
 fn command(app: &TestApp, file: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_andon"));
@@ -135,4 +136,29 @@ async fn a_history_that_was_killed_goes_on_without_a_duplicate() {
 #[ignore = "long: a year of history"]
 async fn a_year_of_history_loads_without_one_notice() {
     a_killed_history_is_completed(100_000).await;
+}
+
+#[tokio::test]
+async fn a_server_that_stores_nothing_for_a_while_is_waited_for() {
+    let app = TestApp::builder()
+        .with(|settings| {
+            settings.store.busy_timeout_ms = 50;
+            settings.services.probe_interval_ms = 20;
+        })
+        .spawn()
+        .await;
+    app.given_a_chart("Bore").await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let year = file(&directory, "year.csv", &year(2_500));
+    let mut somebody = Database::open(&app.database()).await;
+    somebody.lock().await;
+    let (replayed, ()) = tokio::join!(replay(&app, &year, &["--characteristic", "Bore"]), async {
+        tokio::time::sleep(Duration::from_secs(1)).await; // several times what the server waits
+        somebody.unlock().await;
+    });
+    let (ok, said) = replayed;
+    assert!(ok && said.contains("0 refused"), "{said}");
+    assert_eq!(app.sample_total().await, 2_500);
+    let newest = app.get("/samples?limit=1").await;
+    assert_eq!(newest["items"][0]["key"], "year.csv:2501", "in the order of the file");
 }

@@ -23,6 +23,8 @@ use super::token::token;
 use crate::client::Rest;
 use crate::domain::sample::Mode;
 
+/// The lowest `--rate`, in rows per second.
+const SLOWEST: f64 = 0.001;
 /// Samples of one request.
 const BATCH: usize = 1_000;
 /// How long one request may take.
@@ -120,8 +122,8 @@ pub async fn run(arguments: ReplayArgs, stop: CancellationToken) -> anyhow::Resu
         arguments.server.parse().with_context(|| format!("--server {}", printable(&arguments.server)))?;
     let token = token(arguments.token, arguments.token_file.as_deref()).await?;
     let pause = match arguments.rate {
-        Some(rate) if rate.is_finite() && rate > 0.0 => Some(Duration::from_secs_f64(1.0 / rate)),
-        Some(_) => bail!("--rate must be more than 0"),
+        Some(rate) if rate.is_finite() && rate >= SLOWEST => Some(Duration::from_secs_f64(1.0 / rate)),
+        Some(_) => bail!("--rate must be at least {SLOWEST}"),
         None => None,
     };
     let delimiter =

@@ -174,16 +174,29 @@ impl Answer {
         let status = response.status();
         let body: Value = serde_json::from_str(&response.text().await?).unwrap_or_default();
         if status.is_success() {
-            return Ok(Self::Final(body));
+            return Ok(match passing_error(&body) {
+                Some(detail) => Self::Later(anyhow!("the server said: {}", printable(detail))),
+                None => Self::Final(body),
+            });
         }
         let said = body["detail"].as_str().map_or_else(|| status.to_string(), printable);
         let error = anyhow!("the server said: {said}");
-        let is_passing = matches!(
-            status,
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
-        );
-        Ok(if is_passing { Self::Later(error) } else { Self::Refused(error) })
+        Ok(if is_passing(status.as_u16().into()) { Self::Later(error) } else { Self::Refused(error) })
     }
+}
+
+fn is_passing(status: u64) -> bool {
+    [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT]
+        .iter()
+        .any(|passing| u64::from(passing.as_u16()) == status)
+}
+
+/// What one sample of a batch was refused for that may pass. Then the whole batch is sent again: what was stored
+/// of it is a duplicate, and the order stays.
+fn passing_error(body: &Value) -> Option<&str> {
+    let errors = body["results"].as_array()?.iter().map(|result| &result["error"]);
+    let mut passing = errors.filter(|error| error["status"].as_u64().is_some_and(is_passing));
+    passing.next().map(|error| error["detail"].as_str().unwrap_or("not now"))
 }
 
 /// For a query: everything but letters and digits as bytes.
@@ -194,4 +207,19 @@ fn percent_encoded(text: &str) -> String {
             other => format!("%{other:02X}"),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_is_wrong() {
+        let results =
+            |status: u16| json!({"results": [{"error": null}, {"error": {"status": status, "detail": "x"}}]});
+        assert_eq!(passing_error(&results(503)), Some("x"));
+        assert_eq!(passing_error(&results(422)), None);
+        assert_eq!(passing_error(&json!({"results": [{"sample_id": 1}]})), None);
+        assert_eq!(passing_error(&json!({"items": []})), None);
+    }
 }

@@ -22,16 +22,17 @@ pub(super) async fn take(
     let source = &command.event.id.source;
     if let Some(external_id) = &told.external_id {
         work.transaction.flush().await?; // it may have come in this very transaction
-        if let Some(sample_id) = work.transaction.foreign_sample_id(source, external_id).await?
-            && let Some(record) = work.transaction.sample(sample_id).await?
-        {
-            let whose = record.sample.characteristic_id;
-            if !is_named(named, whose, work).await? {
-                let what = format!("sample {external_id:?}");
-                return Ok(Err(ForeignEventError::OtherCharacteristic(what, whose)));
+        if let Some(sample_id) = work.transaction.foreign_sample_id(source, external_id).await? {
+            if let Some(record) = work.transaction.sample(sample_id).await? {
+                let whose = record.sample.characteristic_id;
+                if !is_named(named, whose, work).await? {
+                    let what = format!("sample {external_id:?}");
+                    return Ok(Err(ForeignEventError::OtherCharacteristic(what, whose)));
+                }
+                let taken = Taken { sample_id: Some(sample_id), seq: Some(record.seq), ..Taken::default() };
+                return Ok(Ok(TakenEvent { taken, is_duplicate: true }));
             }
-            let taken = Taken { sample_id: Some(sample_id), seq: Some(record.seq), ..Taken::default() };
-            return Ok(Ok(TakenEvent { taken, is_duplicate: true }));
+            work.transaction.release_foreign_sample(sample_id).await?;
         }
     }
     let mut state = match command.whose(named, work).await? {

@@ -25,17 +25,18 @@ pub(super) async fn take(
 ) -> Result<EventAnswer, StoreError> {
     let source = &command.event.id.source;
     work.transaction.flush().await?; // it, or its sample, may have come in this very transaction
-    if let Some(id) = work.transaction.foreign_violation_id(source, &told.external_id).await?
-        && let Some(record) = work.transaction.violation(id).await?
-    {
-        let whose = record.violation.characteristic_id;
-        if !is_named(named, whose, work).await? {
-            let what = format!("violation {:?}", told.external_id);
-            return Ok(Err(ForeignEventError::OtherCharacteristic(what, whose)));
+    if let Some(id) = work.transaction.foreign_violation_id(source, &told.external_id).await? {
+        if let Some(record) = work.transaction.violation(id).await? {
+            let whose = record.violation.characteristic_id;
+            if !is_named(named, whose, work).await? {
+                let what = format!("violation {:?}", told.external_id);
+                return Ok(Err(ForeignEventError::OtherCharacteristic(what, whose)));
+            }
+            let (sample_id, seq) = (record.violation.sample_id, Some(record.seq));
+            let taken = Taken { sample_id, violation_id: Some(id), limits_id: None, seq };
+            return Ok(Ok(TakenEvent { taken, is_duplicate: true }));
         }
-        let (sample_id, seq) = (record.violation.sample_id, Some(record.seq));
-        let taken = Taken { sample_id, violation_id: Some(id), limits_id: None, seq };
-        return Ok(Ok(TakenEvent { taken, is_duplicate: true }));
+        work.transaction.release_foreign_violation(id).await?;
     }
     let sample = match &told.external_sample_id {
         Some(external_id) => known_sample(source, external_id, named, work).await?,
@@ -50,9 +51,12 @@ pub(super) async fn take(
             return Ok(Err(ForeignEventError::SameRule { sample_id, violation_id, rule_id }));
         }
     }
-    let mut involved = Vec::with_capacity(told.involved.len());
-    for external_id in &told.involved {
-        involved.extend(known_sample(source, external_id, named, work).await?.map(|sample| sample.id));
+    let found = work.transaction.foreign_samples(source, &told.involved).await?;
+    let mut involved = Vec::with_capacity(found.len());
+    for (sample_id, whose) in told.involved.iter().filter_map(|external_id| found.get(external_id)) {
+        if is_named(named, *whose, work).await? {
+            involved.push(*sample_id);
+        }
     }
     let mut state = match command.whose(named, work).await? {
         Ok(state) => state,

@@ -1,10 +1,12 @@
 //! Which events of other systems were taken, and under which of our ids.
 
+use std::collections::HashMap;
+
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Connection, Db, Row};
+use super::{Connection, Db, Row, push_not_deleted};
 use crate::domain::foreign::ForeignEventId;
-use crate::domain::ids::{SampleId, ViolationId};
+use crate::domain::ids::{CharacteristicId, SampleId, ViolationId};
 use crate::store::StoreError;
 use crate::store::foreign::Taken;
 use crate::store::rows::{corrupt, id};
@@ -63,6 +65,45 @@ pub async fn sample_id(
             .fetch_optional(connection)
             .await?;
     found.map(|raw| corrupt("samples", raw, id(raw))).transpose()
+}
+
+/// Those of these samples that are known, each with its characteristic.
+pub async fn samples(
+    connection: &mut Connection,
+    source: &str,
+    external_ids: &[String],
+) -> Result<HashMap<String, (SampleId, CharacteristicId)>, StoreError> {
+    let mut select = QueryBuilder::<Db>::new("SELECT external_id, id, characteristic_id FROM samples WHERE ");
+    push_not_deleted(&mut select, "characteristic_id");
+    select.push(" AND source = ").push_bind(source.to_owned()).push(" AND external_id IN (");
+    let mut list = select.separated(", ");
+    for external_id in external_ids {
+        list.push_bind(external_id.clone());
+    }
+    select.push(")");
+    let rows: Vec<(String, i64, i64)> = select.build_query_as().fetch_all(connection).await?;
+    rows.into_iter()
+        .map(|(external_id, sample, of)| {
+            Ok((external_id, (corrupt("samples", sample, id(sample))?, corrupt("samples", sample, id(of))?)))
+        })
+        .collect()
+}
+
+/// Lets go of another system's id of a sample of a deleted characteristic, whose row is still to be removed.
+pub async fn release_sample(connection: &mut Connection, sample: SampleId) -> Result<(), StoreError> {
+    let update = sqlx::query("UPDATE samples SET external_id = NULL WHERE id = $1").bind(sample.get());
+    update.execute(connection).await?;
+    Ok(())
+}
+
+/// Lets go of another system's id of a violation of a deleted characteristic, whose row is still to be removed.
+pub async fn release_violation(
+    connection: &mut Connection,
+    violation: ViolationId,
+) -> Result<(), StoreError> {
+    let update = sqlx::query("UPDATE violations SET external_id = NULL WHERE id = $1").bind(violation.get());
+    update.execute(connection).await?;
+    Ok(())
 }
 
 pub async fn violation_id(
