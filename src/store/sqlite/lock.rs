@@ -10,7 +10,7 @@ use crate::store::StoreError;
 /// Held as long as the store is open.
 #[derive(Debug)]
 pub struct FileLock {
-    _file: File,
+    file: File,
 }
 
 impl FileLock {
@@ -27,10 +27,16 @@ impl FileLock {
             Err(source) => return Err(StoreError::Lock { path, source }),
         };
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse(database.to_owned())),
             Err(TryLockError::Error(source)) => Err(StoreError::Lock { path, source }),
         }
+    }
+
+    /// Lets go before the last holder is dropped: a worker of the web server may drop its share late.
+    pub fn release(&self) {
+        // If it fails, the lock goes with the process.
+        let _ = self.file.unlock();
     }
 }
 

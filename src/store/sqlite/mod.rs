@@ -40,7 +40,7 @@ pub(super) struct Database {
     writer: SqlitePool,
     readers: SqlitePool,
     path: std::sync::Arc<std::path::Path>,
-    _lock: std::sync::Arc<lock::FileLock>,
+    lock: std::sync::Arc<lock::FileLock>,
 }
 
 impl Database {
@@ -63,7 +63,7 @@ impl Database {
         let unusable =
             |source| StoreError::Unusable { database: path.display().to_string(), source: Box::new(source) };
         let (writer, readers, head) = connect(settings, options).await.map_err(unusable)?;
-        Ok((Self { writer, readers, path: path.clone().into(), _lock: lock }, head))
+        Ok((Self { writer, readers, path: path.clone().into(), lock }, head))
     }
 
     pub(super) fn path(&self) -> &std::path::Path {
@@ -84,6 +84,7 @@ impl Database {
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+        self.lock.release();
     }
 }
 
