@@ -124,6 +124,36 @@ fn fan_out(c: &mut Criterion) {
     group.finish();
 }
 
+/// What it takes to read a full ring, 256 events at a time: with a cursor, and page by page.
+fn read(c: &mut Criterion) {
+    const MOST: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
+    let bus = bus();
+    bus.publish_all(std::iter::repeat_n(Arc::from("a violation"), CAPACITY.get())).expect("open");
+    let mut group = c.benchmark_group("read");
+    group.throughput(Throughput::Elements(CAPACITY.get() as u64));
+    group.bench_function("cursor", |b| {
+        let (mut cursor, mut out) = (bus.subscribe_from("bench", 0).expect("in the ring"), Vec::new());
+        b.iter(|| {
+            cursor.seek(0).expect("in the ring");
+            while cursor.try_next_batch(MOST, &mut out).is_some() {
+                black_box(&out);
+                out.clear();
+            }
+        });
+    });
+    group.bench_function("page", |b| {
+        let mut out = Vec::new();
+        b.iter(|| {
+            let mut position = 0;
+            while bus.page(position, MOST, &mut out).is_ok() && !out.is_empty() {
+                position += black_box(&out).len() as u64;
+                out.clear();
+            }
+        });
+    });
+    group.finish();
+}
+
 fn wait_until_read(read: &AtomicU64, events: u64) {
     while read.load(Relaxed) < events {
         std::thread::yield_now();
@@ -131,5 +161,5 @@ fn wait_until_read(read: &AtomicU64, events: u64) {
     read.store(0, Relaxed);
 }
 
-criterion_group!(benches, publish, publish_all, fan_out);
+criterion_group!(benches, publish, publish_all, fan_out, read);
 criterion_main!(benches);

@@ -1,5 +1,5 @@
-//! What a sample costs as the database grows to a million samples of 1,000 characteristics, all eight rules on, and how
-//! soon a process is ready again on it.
+//! What a sample costs as the database grows to a million samples of 1,000 characteristics, all eight rules on, how
+//! soon a process is ready again on it, and what its newest 100,000 events cost those who have missed them.
 //!
 //! On SQLite, or on PostgreSQL where `BENCH_POSTGRES` is the address of an empty database.
 
@@ -20,11 +20,14 @@ use andon::domain::rules::{Preset, RuleSet};
 use andon::domain::sample::Mode;
 use andon::services::{Catalog, CharacteristicRef, ControlLimitService, GivenLimits, NewSample, SpcEngine};
 use andon::settings::Settings;
+use andon::store::Store;
 use tokio_util::sync::CancellationToken;
 
 const CHARACTERISTICS: i64 = 1_000;
 const SAMPLES: u64 = 1_000_000;
 const STEP: u64 = 100_000;
+/// What somebody who comes back has not heard.
+const MISSED: u64 = 100_000;
 
 /// Deterministic values around 10, mostly in control.
 fn value(n: u64) -> f64 {
@@ -112,7 +115,7 @@ async fn main() {
     drop((engine, catalog, limits)); // a file has one process, and these hold it
 
     let started = Instant::now();
-    let app = App::builder(settings).build().await.unwrap();
+    let app = App::builder(settings.clone()).build().await.unwrap();
     let (engine, stop) = (app.engine(), CancellationToken::new());
     let running = tokio::spawn(app.run(stop.clone()));
     engine.queue(sample(SAMPLES)).await.unwrap().recorded().await.unwrap().unwrap();
@@ -121,4 +124,37 @@ async fn main() {
     println!("each characteristic once, all of them cold: {:.0} ms", CHARACTERISTICS as f64 / each * 1e3);
     stop.cancel();
     running.await.unwrap().unwrap();
+    drop(engine);
+    catch_up(&settings).await;
+}
+
+/// What resuming clients ask of the store.
+async fn catch_up(settings: &Settings) {
+    let (store, _handover) = Store::open(&settings.store).await.unwrap();
+    let head = store.head().await.unwrap().seq;
+    let from = head - MISSED;
+    for _ in 0..3 {
+        let started = Instant::now();
+        let first = store.first_revisions_after(from).await.unwrap();
+        let took = started.elapsed().as_secs_f64() * 1e3;
+        println!("the first revisions of {} characteristics: {took:.0} ms", first.first_after.len());
+    }
+    for page in [500, 2_000] {
+        let (started, mut position) = (Instant::now(), from);
+        while position < head {
+            position += store.log_page(position, page).await.unwrap().len() as u64;
+        }
+        let rate = MISSED as f64 / started.elapsed().as_secs_f64();
+        println!("the log in pages of {page}: {rate:.0} events/s");
+    }
+    let started = Instant::now();
+    for id in 1..=CHARACTERISTICS {
+        store.state_of(CharacteristicId::try_from(id).unwrap(), 100).await.unwrap().unwrap();
+    }
+    let each = started.elapsed().as_secs_f64() * 1e3 / CHARACTERISTICS as f64;
+    println!("the state of a characteristic: {each:.2} ms");
+    let started = Instant::now();
+    let groups = store.groups().await.unwrap().len();
+    println!("the groups of {groups} characteristics: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
+    store.close().await;
 }

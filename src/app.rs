@@ -12,13 +12,13 @@
 
 mod inspection;
 mod maintenance;
+mod ports;
+mod preload;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -28,14 +28,14 @@ use tracing::{Instrument as _, info, info_span, warn};
 pub use inspection::inspect;
 pub use maintenance::{Renewal, renew_epoch};
 
+use self::ports::{LogHistory, StoredCatalog};
 use crate::backplane::Relay;
-use crate::broadcast::{self, Broadcaster, History, HistoryError, Keys, KeysError};
+use crate::broadcast::{self, Broadcaster};
 use crate::bus::{self, EventBus};
 use crate::clock::Clock;
-use crate::domain::ids::CharacteristicId;
 use crate::health::{Health, Stage};
 use crate::http::auth::{Authorizer, TokenAuthorizer, TokenError};
-use crate::http::{Access, BindError, Server, ServerParts};
+use crate::http::{self, Access, BindError, Painter, Server, ServerParts};
 use crate::metrics::{Exposition, Metrics, Readings};
 use crate::protocol::event::LoggedEvent;
 use crate::services::{
@@ -54,6 +54,9 @@ pub enum AppError {
     /// Settings that cannot work together.
     #[error(transparent)]
     Settings(#[from] broadcast::SettingsError),
+    /// Settings that cannot work.
+    #[error(transparent)]
+    HttpSettings(#[from] http::SettingsError),
     /// The database cannot be used.
     #[error("could not open the database")]
     Store(#[from] StoreError),
@@ -116,6 +119,7 @@ impl AppBuilder {
     pub async fn build(self) -> Result<App, AppError> {
         let Self { settings, clock, authorizer } = self;
         settings.broadcast.check()?;
+        settings.http.check()?;
         let clock = clock.unwrap_or_else(Clock::system);
         let tokens = TokenAuthorizer::new(&settings.auth)?;
         let access = match () {
@@ -129,22 +133,29 @@ impl AppBuilder {
         let (store, handover) = Store::open(&settings.store).await?;
         let (seq, revisions) = store.revisions().await?;
         let metrics = Metrics::default();
-        // The bus counts as the log does: the next event is the one after the head.
         let ring = bus::Settings { capacity: settings.bus.capacity_events };
-        let bus = EventBus::new(ring, seq + 1);
+        let most = settings.bus.preload_events.min(ring.capacity.get());
+        let newest =
+            preload::newest_events(seq, most, async |after, limit| store.log_page(after, limit).await);
+        let newest = newest.await?;
+        // The bus counts as the log does: the next event is the one after the head.
+        let bus = EventBus::new(ring, newest.first().map_or(seq + 1, |oldest| oldest.seq));
+        bus.publish_all(newest).expect("nobody has closed it");
         let relay =
             Relay::new((store.clone(), handover), bus.clone(), metrics.clone(), settings.relay.clone(), seq);
         let (commit_loop, queue) =
             CommitLoop::new(store.clone(), clock.clone(), metrics.clone(), settings.services.clone());
         let (simulator, run_lengths) = RunLengthSimulator::new(&settings.services, metrics.clone());
-        let start = broadcast::Start { epoch: store.epoch().to_owned(), seq, revisions };
+        let groups = store.groups().await?.into_iter().collect();
+        let start = broadcast::Start { epoch: store.epoch().to_owned(), seq, revisions, groups };
         let broadcaster = Broadcaster::new(
             settings.broadcast.clone(),
             broadcast::Parts {
                 bus: bus.clone(),
                 history: Arc::new(LogHistory(store.clone())),
-                keys: Arc::new(CatalogKeys(store.clone())),
+                catalog: Arc::new(StoredCatalog(store.clone())),
                 head: store.committed(),
+                clock: clock.clone(),
                 metrics: metrics.clone(),
                 start,
             },
@@ -156,6 +167,7 @@ impl AppBuilder {
             requests: requests.clone(),
             queue: queue.clone(),
             bus: bus.clone(),
+            broadcaster: broadcaster.clone(),
             settings: settings.clone(),
         };
         let exposition = Arc::new(Exposition::new(&metrics, move || seen.read()));
@@ -171,6 +183,7 @@ impl AppBuilder {
             },
             settings.retention.clone(),
         );
+        let tracker = TaskTracker::new();
         let parts = ServerParts {
             engine: SpcEngine::new(queue.clone()),
             alerts: AlertManager::new(queue.clone()),
@@ -187,11 +200,12 @@ impl AppBuilder {
             authorizer,
             access,
             input: settings.input.clone(),
+            painter: Painter::new(settings.site, tracker.clone()),
             clock,
             metrics,
             exposition,
             health,
-            tracker: TaskTracker::new(),
+            tracker,
             requests,
             stop: CancellationToken::new(),
             shard_ended: CancellationToken::new(),
@@ -372,6 +386,7 @@ struct Seen {
     requests: TaskTracker,
     queue: CommitQueue,
     bus: EventBus<Arc<LoggedEvent>>,
+    broadcaster: Broadcaster,
     settings: Settings,
 }
 
@@ -390,38 +405,9 @@ impl Seen {
             relayed: done(bus.next),
             ring: bus.next - bus.oldest,
             ring_capacity: self.settings.bus.capacity_events.get() as u64,
+            violations_unreceived: self.broadcaster.count_unreceived(),
+            receipts_forgotten: self.broadcaster.count_forgotten(),
             subscribers: bus.subscribers.into_iter().map(|s| (s.name, done(s.position))).collect(),
         }
-    }
-}
-
-/// The event log, as shards want to read it.
-struct LogHistory(Store);
-
-#[async_trait]
-impl History for LogHistory {
-    async fn page(&self, after: u64, limit: u32) -> Result<Vec<Arc<LoggedEvent>>, HistoryError> {
-        self.0.log_page(after, limit).await.map_err(history_error)
-    }
-
-    async fn revisions(&self) -> Result<(u64, Vec<(CharacteristicId, u64)>), HistoryError> {
-        self.0.revisions().await.map_err(history_error)
-    }
-}
-
-fn history_error(error: StoreError) -> HistoryError {
-    match error {
-        StoreError::Removed { floor } => HistoryError::Removed { floor },
-        other => HistoryError::Unreadable(other.into()),
-    }
-}
-
-/// The catalog, as sessions want to look into it.
-struct CatalogKeys(Store);
-
-#[async_trait]
-impl Keys for CatalogKeys {
-    async fn ids(&self, keys: &[String]) -> Result<HashMap<String, CharacteristicId>, KeysError> {
-        self.0.characteristic_ids_by_key(keys).await.map_err(|error| KeysError(error.into()))
     }
 }

@@ -39,3 +39,8 @@ impl fmt::Debug for Clock {
 pub fn nonce() -> u128 {
     rand::random()
 }
+
+/// A little chance: a number from 0 up to 1, for what shall not happen to everybody at once.
+pub fn fraction() -> f64 {
+    rand::random()
+}

@@ -29,12 +29,13 @@
 //!   events come out of [`app::App::bus`].
 //! * **The bus alone**: [`bus::EventBus`] with events of your own.
 //! * **The statistics alone**: [`spc::PhaseState`] and [`spc::estimate`].
-//! * **A client**: [`client::Client`], or [`client::Reconnecting`] that comes back by itself.
+//! * **A client**: [`client::Client`], or [`client::Reconnecting`] that comes back by itself and resumes.
 
 pub mod app;
 pub mod backplane;
 pub mod broadcast;
 pub mod bus;
+pub mod chart;
 pub mod cli;
 pub mod client;
 pub mod clock;

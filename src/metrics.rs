@@ -3,10 +3,12 @@
 //! Named as Prometheus names things: base units (seconds, bytes), `_total` for counters. `docs/OPERATING.md` lists
 //! what is rendered, and a test compares the two.
 
+mod durations;
 mod labels;
 mod process;
 mod readings;
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::text::{encode, encode_registry};
@@ -17,8 +19,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use self::durations::{Durations, PUBLISH_SECONDS};
 use self::labels::Build;
-pub use self::labels::{Answered, Kind, Reason, Route, Shard};
+pub use self::labels::{Answered, Kind, Reason, Route, Shard, Skipped, Written};
 use self::process::Process;
 use self::readings::Read;
 pub use self::readings::Readings;
@@ -32,6 +35,22 @@ const COMMIT_COMMANDS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0,
 
 /// Seconds. A single sample is answered within 20 ms under load, a batch of 10,000 within a second.
 const REQUEST_SECONDS: [f64; 11] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+
+/// How the clients of a shard are, when it looks at them.
+#[derive(Debug, Clone, Default)]
+pub struct Waiting {
+    /// Frames that wait for them.
+    pub frames: Gauge,
+    /// The bytes of these.
+    pub bytes: Gauge,
+    /// The longest time, in seconds, for which one of them has taken nothing of what waits for it.
+    pub stalled: Seconds,
+    /// Characteristics and groups that they name, and one for each that listens to all.
+    pub subscriptions: Gauge,
+}
+
+/// A time that goes up and down.
+pub type Seconds = Gauge<f64, AtomicU64>;
 
 /// The counters and gauges, each to be touched where the thing happens. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -56,20 +75,42 @@ pub struct Metrics {
     pub relay_catch_ups: Counter,
     /// Times a shard fell off the ring and read the log.
     pub shard_lags: Counter,
-    /// Clients connected.
-    pub connections: Gauge,
-    /// Event frames queued for clients, by kind.
-    pub frames_queued: Family<Kind, Counter>,
+    /// Clients connected, by how they are spoken to.
+    connections: Family<Kind, Gauge>,
+    /// Events that were due to a client.
+    deliveries_due: Family<Kind, Counter>,
+    /// Events handed to a client's socket.
+    deliveries: Family<Written, Counter>,
+    /// Events that were due and not written, by reason.
+    deliveries_skipped: Family<Skipped, Counter>,
+    /// Times a client began to read the ring or the log for itself, by reason.
+    replays: Family<Reason, Counter>,
+    /// Snapshots read from the database.
+    pub snapshots_read: Counter,
+    /// Snapshots queued for clients.
+    pub snapshots_sent: Counter,
+    /// From the bus to a client's socket.
+    pub publish_to_write: Durations,
+    /// From the bus until a client confirmed.
+    pub publish_to_received: Durations,
     /// Frames that wait for clients, of events and of replies.
-    pub client_queue_frames: Family<Shard, Gauge>,
+    client_queue_frames: Family<Shard, Gauge>,
     /// Their bytes; a frame that waits for two clients counts twice.
-    pub client_queue: Family<Shard, Gauge>,
-    /// Connections ended by the server, by reason.
-    pub connections_closed: Family<Reason, Counter>,
+    client_queue: Family<Shard, Gauge>,
+    /// For how long the client that is worst off has taken nothing of what waits for it.
+    client_stalled: Family<Shard, Seconds>,
+    /// What clients listen to.
+    subscriptions: Family<Shard, Gauge>,
+    /// Times a client confirmed more than before.
+    pub receipts: Counter,
+    /// Connections ended, by reason.
+    connections_closed: Family<Reason, Counter>,
+    /// Connections that were not let in, by reason.
+    connections_refused: Family<Reason, Counter>,
     /// Violations of other systems with a severity that no setting maps.
     pub unknown_severities: Counter,
     /// Messages of clients that were refused, by reason.
-    pub messages_refused: Family<Reason, Counter>,
+    messages_refused: Family<Reason, Counter>,
     /// Steps in which something was removed.
     pub retention_steps: Counter,
     /// Rows that had their time, by kind.
@@ -101,11 +142,22 @@ impl Default for Metrics {
             events_published: Family::default(),
             relay_catch_ups: Counter::default(),
             shard_lags: Counter::default(),
-            connections: Gauge::default(),
-            frames_queued: Family::default(),
+            connections: Family::default(),
+            deliveries_due: Family::default(),
+            deliveries: Family::default(),
+            deliveries_skipped: Family::default(),
+            replays: reasons(&REPLAYS),
+            snapshots_read: Counter::default(),
+            snapshots_sent: Counter::default(),
+            publish_to_write: Durations::default(),
+            publish_to_received: Durations::default(),
             client_queue_frames: Family::default(),
             client_queue: Family::default(),
+            client_stalled: Family::default(),
+            subscriptions: Family::default(),
+            receipts: Counter::default(),
             connections_closed: Family::default(),
+            connections_refused: reasons(&CONNECTIONS_REFUSED),
             unknown_severities: Counter::default(),
             messages_refused: Family::default(),
             retention_steps: Counter::default(),
@@ -118,6 +170,22 @@ impl Default for Metrics {
             http_request_duration: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
         }
     }
+}
+
+/// Why a client reads for itself.
+const REPLAYS: [&str; 3] = ["resume", "overflow", "lost"];
+
+/// Why a connection is not let in.
+const CONNECTIONS_REFUSED: [&str; 5] =
+    ["not_ready", "full", "full_from_address", "too_fast", "too_fast_from_address"];
+
+/// A counter for each of these, from the start at 0.
+fn reasons(words: &[&'static str]) -> Family<Reason, Counter> {
+    let family = Family::default();
+    for reason in words.iter().copied() {
+        drop(family.get_or_create(&Reason { reason }));
+    }
+    family
 }
 
 /// Every kind of rows that retention removes, from the start at 0.
@@ -143,6 +211,56 @@ impl Metrics {
         let route = Route { route: request.route.clone(), method: request.method };
         self.http_request_duration.get_or_create(&route).observe(took.as_secs_f64());
         self.http_requests.get_or_create(&request).inc();
+    }
+
+    /// How many clients of a kind are connected.
+    pub fn open(&self, kind: &'static str) -> Gauge {
+        self.connections.get_or_create_owned(&Kind { kind })
+    }
+
+    /// How the clients of a shard are.
+    pub fn waiting(&self, shard: &Shard) -> Waiting {
+        Waiting {
+            frames: self.client_queue_frames.get_or_create_owned(shard),
+            bytes: self.client_queue.get_or_create_owned(shard),
+            stalled: self.client_stalled.get_or_create_owned(shard),
+            subscriptions: self.subscriptions.get_or_create_owned(shard),
+        }
+    }
+
+    /// Events were due to clients.
+    pub fn add_due(&self, kind: &'static str, events: u64) {
+        self.deliveries_due.get_or_create(&Kind { kind }).inc_by(events);
+    }
+
+    /// Events were written.
+    pub fn add_written(&self, how: Written, events: u64) {
+        self.deliveries.get_or_create(&how).inc_by(events);
+    }
+
+    /// Events that were due were not written.
+    pub fn add_skipped(&self, why: Skipped, events: u64) {
+        self.deliveries_skipped.get_or_create(&why).inc_by(events);
+    }
+
+    /// A client began to read for itself.
+    pub fn replays(&self, why: Reason) {
+        self.replays.get_or_create(&why).inc();
+    }
+
+    /// A connection ended.
+    pub fn closed(&self, reason: &'static str) {
+        self.connections_closed.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// A connection was not let in.
+    pub fn connection_refused(&self, reason: &'static str) {
+        self.connections_refused.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// A client's message was refused.
+    pub fn refused(&self, reason: &'static str) {
+        self.messages_refused.get_or_create(&Reason { reason }).inc();
     }
 
     /// What is left on the disk of the database.
@@ -172,14 +290,35 @@ impl Metrics {
         let help = "Times the relay read the log instead of being handed the rows";
         registry.register("relay_catch_ups", help, all.relay_catch_ups);
         registry.register("shard_lags", "Times a shard fell off the ring and read the log", all.shard_lags);
-        registry.register("connections", "WebSocket clients connected", all.connections);
-        registry.register("frames_queued", "Event frames queued for clients", all.frames_queued);
+        registry.register("connections", "Clients connected", all.connections);
+        registry.register("deliveries_due", "Events that were due to a client", all.deliveries_due);
+        registry.register("deliveries", "Events handed to a client's socket", all.deliveries);
+        let help =
+            "Events that were due and not written; again: taken out of a full queue, and due a second time";
+        registry.register("deliveries_skipped", help, all.deliveries_skipped);
+        let help = "Times a client began to read the ring or the log for itself";
+        registry.register("replays", help, all.replays);
+        registry.register("snapshots_read", "Snapshots read from the database", all.snapshots_read);
+        registry.register("snapshots_sent", "Snapshots queued for clients", all.snapshots_sent);
+        let help = "From the bus to a client's socket, without replays";
+        registry.register_with_unit("publish_to_write", help, Unit::Seconds, all.publish_to_write);
+        let help = "From the bus until a client confirmed that it has processed the event";
+        registry.register_with_unit("publish_to_received", help, Unit::Seconds, all.publish_to_received);
         let help = "Frames that wait for clients, of events and of replies";
         registry.register("client_queue_frames", help, all.client_queue_frames);
         let help = "Bytes of the frames that wait for clients; one that waits for two clients counts twice";
         registry.register_with_unit("client_queue", help, Unit::Bytes, all.client_queue);
+        let help = "For how long the client that is worst off has taken nothing of what waits for it";
+        registry.register_with_unit("client_stalled", help, Unit::Seconds, all.client_stalled);
+        let help =
+            "Characteristics and groups that clients name, and one for each client that listens to all";
+        registry.register("subscriptions", help, all.subscriptions);
+        let help = "Times a client confirmed that it has processed more than before";
+        registry.register("receipts", help, all.receipts);
         let help = "Connections that ended; too_slow, no_pong and gone are clients in trouble";
         registry.register("connections_closed", help, all.connections_closed);
+        let help = "Connections that were not let in: too many, too fast, or before the server was ready";
+        registry.register("connections_refused", help, all.connections_refused);
         let help = "Violations of other systems with a severity that no setting maps";
         registry.register("unknown_severities", help, all.unknown_severities);
         registry.register("messages_refused", "Messages of clients that were refused", all.messages_refused);
@@ -232,7 +371,7 @@ mod tests {
     fn what_is_counted_and_what_is_read_is_rendered() {
         let metrics = Metrics::default();
         metrics.committed(3, Duration::from_millis(4));
-        metrics.connections_closed.get_or_create(&Reason { reason: "too_slow" }).inc();
+        metrics.closed("too_slow");
         let read = || Readings {
             log_head: 12,
             relayed: 10,

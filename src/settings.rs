@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use self::environment::Environment;
 pub use self::error::{Origin, SettingsError};
-use crate::{backplane, broadcast, bus, http, services, store, telemetry};
+use crate::{backplane, broadcast, bus, chart, http, services, store, telemetry};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -40,6 +40,8 @@ pub struct Settings {
     pub relay: backplane::Settings,
     /// How clients are served.
     pub broadcast: broadcast::Settings,
+    /// The place where the processes are.
+    pub site: chart::Settings,
     /// How this process stops.
     pub stop: StopSettings,
     /// What is logged.
@@ -52,11 +54,13 @@ pub struct Settings {
 pub struct BusSettings {
     /// Events the ring keeps.
     pub capacity_events: NonZeroUsize,
+    /// The newest events of the log that are put in it at start, as many as it keeps at most; 0: none.
+    pub preload_events: usize,
 }
 
 impl Default for BusSettings {
     fn default() -> Self {
-        Self { capacity_events: bus::Settings::default().capacity }
+        Self { capacity_events: bus::Settings::default().capacity, preload_events: 8_192 }
     }
 }
 
@@ -78,7 +82,7 @@ impl Default for StopSettings {
 pub type Overrides = Vec<(&'static str, String)>;
 
 /// Settings that hold several values; in the environment these are separated by commas.
-const LISTS: [&str; 1] = ["http.allowed_origins"];
+const LISTS: [&str; 2] = ["http.allowed_origins", "http.trusted_proxies"];
 
 impl Settings {
     /// Reads the file, if one is named, then the environment, then what the command line says.
@@ -110,7 +114,8 @@ impl Settings {
         let merged = builder.build().map_err(SettingsError::Source)?;
         merged.clone().try_deserialize().map_err(|error| {
             let (key, problem) = error::key_and_problem(&error, &merged);
-            let origin_of = |key: &str| match environment.variable(key) {
+            // One of a list in the environment stands in the variable of the whole list.
+            let origin_of = |key: &str| match environment.variable(key.split('[').next().unwrap_or(key)) {
                 _ if overrides.iter().any(|(overridden, _)| *overridden == key) => Some(Origin::CommandLine),
                 Some(name) => Some(Origin::Variable(name.to_owned())),
                 None if from_file.get::<config::Value>(key).is_ok() => {
@@ -238,6 +243,17 @@ mod tests {
         let mapped: Vec<_> = mapped.map(|(word, severity)| (word.to_lowercase(), *severity)).collect();
         let expected = [("high", Severity::Critical), ("low", Severity::Info)];
         assert_eq!(mapped, expected.map(|(word, severity)| (word.to_owned(), severity)));
+    }
+
+    #[test]
+    fn proxies_are_named_by_address_or_network() {
+        let environment = environment(&[("ANDON_HTTP__TRUSTED_PROXIES", "10.0.0.7,fd00::/8")]);
+        let settings = Settings::merge(None, &environment, &[]).expect("valid");
+        assert_eq!(settings.http.trusted_proxies.len(), 2);
+        let text = complaint(None, &[("ANDON_HTTP__TRUSTED_PROXIES", "10.0.0.7,proxy.example")]);
+        let place =
+            "the setting http.trusted_proxies[1] in the environment variable ANDON_HTTP__TRUSTED_PROXIES: ";
+        assert!(text.starts_with(place) && text.contains("\"proxy.example\" is neither"), "{text}");
     }
 
     #[test]

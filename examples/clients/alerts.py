@@ -1,38 +1,41 @@
-"""Watches one characteristic, acknowledges its first violation, and ends when that is heard of.
+"""Prints what happens to some characteristics, and goes on where it was when the server or the network breaks.
 
     pip install websockets
-    python alerts.py http://127.0.0.1:8080 1
+    python alerts.py http://127.0.0.1:8080 1 2
 """
 
 import asyncio
 import json
+import random
 import sys
-import urllib.request
 
 import websockets
 
 
-def acknowledge(server, violation_id):
-    body = json.dumps({"reason": "Under Investigation", "user": "alerts.py"}).encode()
-    url = f"{server}/api/v1/violations/{violation_id}/acknowledge"
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
+async def listen(server, subscription):
+    since, failures = None, 0
+    while True:
+        revisions, wait, failures = {}, random.uniform(0, min(30, 2**failures)), failures + 1
+        try:
+            async with websockets.connect(server.replace("http", "ws", 1) + "/api/v1/ws", max_size=None) as socket:
+                await socket.send(json.dumps({**subscription, "since": since} if since else subscription))
+                async for text in socket:
+                    print(text, flush=True)
+                    message = json.loads(text)
+                    key, kind = str(message.get("characteristic_id")), message["type"]
+                    if kind == "subscribed":
+                        revisions, since = message["revisions"], {"epoch": message["epoch"], "seq": message["seq"]}
+                    elif revisions and "revision" in message and kind != "snapshot":
+                        since["seq"], failures = max(since["seq"], message["seq"]), 0
+                        if key in revisions:
+                            if message["revision"] != revisions[key] + 1 + message.get("skipped", 0):
+                                print("events are missing before", text, file=sys.stderr)
+                            revisions[key] = message["revision"]
+                wait = json.loads(socket.close_reason or "{}").get("retry_after_ms", 1000 * wait) / 1000
+        except (OSError, ValueError, websockets.WebSocketException) as error:
+            print(error, file=sys.stderr)
+        await asyncio.sleep(wait)
 
 
-async def main(server, characteristic_id):
-    async with websockets.connect(server.replace("http", "ws", 1) + "/api/v1/ws") as socket:
-        await socket.send(json.dumps({"type": "subscribe", "characteristic_ids": [characteristic_id]}))
-        answered = None
-        async for text in socket:
-            message = json.loads(text)
-            print(json.dumps(message), flush=True)
-            payload = message.get("payload", {})
-            if message["type"] == "violation" and answered is None:
-                answered = payload["id"]
-                await asyncio.to_thread(acknowledge, server, answered)
-            if message["type"] == "ack_update" and payload["violation_id"] == answered:
-                return
-
-
-asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+ids = [int(id) for id in sys.argv[2:]]
+asyncio.run(listen(sys.argv[1], {"type": "subscribe", "characteristic_ids": ids}))

@@ -18,7 +18,8 @@ pub async fn inspect(settings: &Settings, mut tell: impl FnMut(&'static str, &Ou
         tell(name, &outcome);
         outcome.is_ok()
     };
-    tell("settings", settings.broadcast.check().map(|()| "understood".to_owned()).map_err(chain));
+    let checked = settings.broadcast.check().map_err(chain).and(settings.http.check().map_err(chain));
+    tell("settings", checked.map(|()| "understood".to_owned()));
     let tokens = TokenAuthorizer::new(&settings.auth);
     let access = match &tokens {
         Ok(tokens) if tokens.is_open() && settings.auth.allow_anonymous => Access::Anybody,

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -101,7 +101,9 @@ impl Relay {
         if first.seq != self.position + 1 {
             return false;
         }
+        let now = Instant::now();
         for event in fresh {
+            event.note_published(now);
             self.metrics.events_published.get_or_create(&Kind { kind: event.kind.as_str() }).inc();
         }
         self.position += fresh.len() as u64;

@@ -1,6 +1,6 @@
 //! Characteristics that a client names by the integrator's own keys.
 //!
-//! Found by a port, [`Keys`], since the broadcaster does not know the store. Each subscription asks anew: a key may
+//! Found by a port, [`Catalog`], since the broadcaster does not know the store. Each subscription asks anew: a key may
 //! have gone to another characteristic. What a client has joined it leaves under the same key, whatever the key names
 //! by then; that is remembered here, for each client by itself.
 //!
@@ -10,9 +10,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use tracing::warn;
 
+use super::ports::Catalog;
 use crate::domain::ids::CharacteristicId;
 use crate::error_chain::error_chain;
 use crate::protocol::problem::shortened;
@@ -21,31 +21,21 @@ use crate::protocol::socket::{ClientMessage, ErrorCode, Refusal};
 /// The most unknown keys that a refusal names.
 const NAMED: usize = 5;
 
-/// Why keys could not be looked up.
-#[derive(Debug, thiserror::Error)]
-#[error("could not look up the keys of characteristics")]
-pub struct KeysError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
-
-/// What sessions need from the catalog: which characteristics have these keys.
-#[async_trait]
-pub trait Keys: Send + Sync {
-    /// The ids of those keys that there are.
-    ///
-    /// # Errors
-    /// [`KeysError`], if they cannot be looked up now.
-    async fn ids(&self, keys: &[String]) -> Result<HashMap<String, CharacteristicId>, KeysError>;
-}
-
 /// The keys that one client has used.
 pub struct KnownKeys {
-    keys: Arc<dyn Keys>,
+    catalog: Arc<dyn Catalog>,
     most: usize,
     joined: HashMap<String, CharacteristicId>,
 }
 
 impl KnownKeys {
-    pub(super) fn new(keys: Arc<dyn Keys>, most: usize) -> Self {
-        Self { keys, most, joined: HashMap::new() }
+    pub(super) fn new(catalog: Arc<dyn Catalog>, most: usize) -> Self {
+        Self { catalog, most, joined: HashMap::new() }
+    }
+
+    /// The client has left these, by whatever name.
+    pub fn forget(&mut self, left: &[CharacteristicId]) {
+        self.joined.retain(|_, id| !left.contains(id));
     }
 
     /// The message with the ids that `keys` stand for.
@@ -67,7 +57,7 @@ impl KnownKeys {
         }
         let remembered = |key: &String| is_leaving.then(|| self.joined.get(key).copied()).flatten();
         let asked: Vec<String> = keys.iter().filter(|key| remembered(key).is_none()).cloned().collect();
-        let found = if asked.is_empty() { Ok(HashMap::new()) } else { self.keys.ids(&asked).await };
+        let found = if asked.is_empty() { Ok(HashMap::new()) } else { self.catalog.ids(&asked).await };
         let found = found.map_err(|error| {
             warn!(error = %error_chain(&error), "keys of a subscription could not be looked up");
             let text = "characteristic_keys cannot be looked up now: try again, or say characteristic_ids";
@@ -93,21 +83,34 @@ impl KnownKeys {
 mod tests {
     use std::sync::Mutex;
 
+    use async_trait::async_trait;
+
     use super::*;
-    use crate::protocol::socket::Subscription;
+    use crate::broadcast::ports::CatalogError;
+    use crate::protocol::socket::{Subscription, Unsubscription};
 
     fn id(id: i64) -> CharacteristicId {
         CharacteristicId::try_from(id).expect("positive")
     }
 
     #[derive(Default)]
-    struct Catalog(Mutex<HashMap<String, CharacteristicId>>);
+    struct KeysOnly(Mutex<HashMap<String, CharacteristicId>>);
+
+    type Groups = HashMap<CharacteristicId, Option<String>>;
 
     #[async_trait]
-    impl Keys for Catalog {
-        async fn ids(&self, keys: &[String]) -> Result<HashMap<String, CharacteristicId>, KeysError> {
+    impl Catalog for KeysOnly {
+        async fn ids(&self, keys: &[String]) -> Result<HashMap<String, CharacteristicId>, CatalogError> {
             let all = self.0.lock().expect("nobody panics with it");
             Ok(keys.iter().filter_map(|key| Some((key.clone(), *all.get(key)?))).collect())
+        }
+
+        async fn groups_of(&self, _: &[CharacteristicId]) -> Result<Groups, CatalogError> {
+            Ok(Groups::new())
+        }
+
+        async fn groups(&self) -> Result<Groups, CatalogError> {
+            Ok(Groups::new())
         }
     }
 
@@ -117,20 +120,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_leaves_what_it_joined_although_the_key_has_gone_to_another() {
-        let catalog = Arc::new(Catalog::default());
-        let mut known = KnownKeys::new(Arc::clone(&catalog) as Arc<dyn Keys>, 2);
+        let catalog = Arc::new(KeysOnly::default());
+        let mut known = KnownKeys::new(Arc::clone(&catalog) as Arc<dyn Catalog>, 2);
         let bore = || vec!["bore".to_owned()];
         catalog.0.lock().expect("free").insert("bore".to_owned(), id(1));
         assert_eq!(known.complete(subscribe(vec![id(9)]), bore()).await, Ok(subscribe(vec![id(9), id(1)])));
         catalog.0.lock().expect("free").insert("bore".to_owned(), id(2));
-        let left = known.complete(ClientMessage::Unsubscribe(vec![]), bore()).await;
-        assert_eq!(left, Ok(ClientMessage::Unsubscribe(vec![id(1)])));
+        let left = known.complete(ClientMessage::Unsubscribe(Unsubscription::default()), bore()).await;
+        assert_eq!(left, Ok(ClientMessage::Unsubscribe(Unsubscription { ids: vec![id(1)], groups: vec![] })));
         assert_eq!(known.complete(subscribe(vec![]), bore()).await, Ok(subscribe(vec![id(2)])));
     }
 
     #[tokio::test]
     async fn keys_that_are_unknown_or_too_many_are_refused() {
-        let mut known = KnownKeys::new(Arc::new(Catalog::default()), 2);
+        let mut known = KnownKeys::new(Arc::new(KeysOnly::default()), 2);
         let refusal =
             known.complete(subscribe(vec![]), vec!["nobody".to_owned()]).await.expect_err("unknown");
         assert_eq!((refusal.code, refusal.request.as_deref()), (ErrorCode::InvalidField, Some("subscribe")));

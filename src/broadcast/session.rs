@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::ids::CharacteristicId;
-use crate::protocol::socket::{ClientMessage, ErrorCode, Refusal, ServerMessage, Subscription};
+use crate::protocol::socket::{
+    ClientMessage, ErrorCode, Refusal, ServerMessage, Subscription, Unsubscription,
+};
 
 /// What has to be done about a message.
 #[derive(Debug)]
@@ -13,7 +14,11 @@ pub enum Step {
     /// Ask the shard to add these.
     Subscribe(Subscription),
     /// Ask the shard to take these away.
-    Unsubscribe(Vec<CharacteristicId>),
+    Unsubscribe(Unsubscription),
+    /// The client has processed everything up to here.
+    Received(u64),
+    /// Say how the connection is.
+    Status,
     /// Find the characteristics with these keys, and then take the message with them.
     Find(ClientMessage, Vec<String>),
     /// Find out whose token this is.
@@ -49,7 +54,9 @@ impl Session {
                 refuse(&message, ErrorCode::InvalidField, "this connection needs no `auth`")
             }
             (Self::Listening, ClientMessage::Subscribe(subscription)) => Step::Subscribe(subscription),
-            (Self::Listening, ClientMessage::Unsubscribe(ids)) => Step::Unsubscribe(ids),
+            (Self::Listening, ClientMessage::Unsubscribe(leaving)) => Step::Unsubscribe(leaving),
+            (Self::Listening, ClientMessage::Received(seq)) => Step::Received(seq),
+            (Self::Listening, ClientMessage::Status) => Step::Status,
             (Self::Listening, ClientMessage::ByKey(message, keys)) => Step::Find(*message, keys),
             (Self::Listening, ClientMessage::Ping(ping)) => {
                 Step::Reply(ServerMessage::Pong { t: ping.t, server_time: now, seq })

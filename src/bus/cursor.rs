@@ -121,7 +121,7 @@ impl<E> Cursor<E> {
     pub(super) fn try_pull_batch(&mut self, max: NonZeroUsize, out: &mut Vec<Arc<E>>) -> Option<Pulled<()>> {
         let (position, before) = (self.position, out.len());
         self.take(|ring, _| {
-            out.extend(ring.events_from(position).take(max.get()).cloned());
+            ring.append(position, max, out);
             ((), (out.len() - before) as u64)
         })
     }
@@ -166,7 +166,7 @@ impl<E> Drop for Cursor<E> {
     }
 }
 
-fn stands_in<E>(ring: &Ring<E>, position: u64) -> Result<(), OutOfRing> {
+pub(super) fn stands_in<E>(ring: &Ring<E>, position: u64) -> Result<(), OutOfRing> {
     let retained = ring.retained();
     let inside = (retained.start..=retained.end).contains(&position);
     inside.then_some(()).ok_or(OutOfRing { position, oldest: retained.start, next: retained.end })

@@ -2,11 +2,12 @@
 //!
 //! Subscribing by kind lives in `handler.rs`, stopping in `shutdown.rs`.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::Settings;
-use super::cursor::{Cursor, OutOfRing};
+use super::cursor::{Cursor, OutOfRing, stands_in};
 use super::ring::Phase;
 use super::shared::Shared;
 use super::stats::BusStats;
@@ -99,6 +100,24 @@ impl<E: Clone + Send + Sync + 'static> EventBus<E> {
         position: u64,
     ) -> Result<Subscription<E>, OutOfRing> {
         Ok(Subscription::new(Cursor::at(self.shared(), name.into(), position)?))
+    }
+
+    /// Appends up to `max` events, the one at `position` first; none if `position` is where the next event will go.
+    ///
+    /// For readers that come rarely and keep their position themselves: nobody subscribes, nothing is counted, and
+    /// nothing is missed in silence. A bus that was shut down still shows what is in its ring.
+    ///
+    /// # Errors
+    /// [`OutOfRing`], with what the ring holds, when `position` is outside; nothing is appended then.
+    pub fn page(&self, position: u64, max: NonZeroUsize, out: &mut Vec<E>) -> Result<(), OutOfRing> {
+        let mut found = Vec::new();
+        {
+            let ring = self.shared().ring();
+            stands_in(&ring, position)?;
+            ring.append(position, max, &mut found); // pointers: the event's own clone runs without the lock
+        }
+        out.extend(found.iter().map(|event| E::clone(event)));
+        Ok(())
     }
 
     /// The positions in the ring; the end of the range is where the next event will go.

@@ -66,10 +66,17 @@ impl<E> Ring<E> {
         }
     }
 
-    /// The events from `position` on, oldest first; those that fell off the ring are not among them.
-    pub(super) fn events_from(&self, position: u64) -> impl Iterator<Item = &Arc<E>> {
-        (position.max(self.oldest())..self.next)
-            .filter_map(|position| self.slots[self.slot(position)].as_ref())
+    /// Appends up to `max` events from `position` on, oldest first; those that fell off the ring are not among them.
+    pub(super) fn append(&self, position: u64, max: NonZeroUsize, out: &mut Vec<Arc<E>>) {
+        let position = position.max(self.oldest());
+        let first = self.slot(position);
+        let events = max.get().min(self.next.saturating_sub(position) as usize);
+        // What is left of them stands at the beginning: two runs of slots, without a division for each event.
+        let run = events.min(self.slots.len() - first);
+        out.reserve(events);
+        for slots in [&self.slots[first..first + run], &self.slots[..events - run]] {
+            slots.iter().flatten().for_each(|event| out.push(Arc::clone(event)));
+        }
     }
 
     /// The positions that can still be read; its end is where the next event goes.

@@ -1,5 +1,6 @@
 //! Stopping: refuse, drain, cut, report.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,10 +82,11 @@ async fn cursors_drained<E>(shared: &Shared<E>) {
 
 fn left_behind<E>(shared: &Shared<E>, subscriber: &Subscriber<E>) -> Option<LeftBehind> {
     let position = subscriber.position();
-    let (fallen_off, unread) = {
+    let mut unread = Vec::new();
+    let fallen_off = {
         let ring = shared.ring();
-        let fallen_off = ring.retained().start.saturating_sub(position);
-        (fallen_off, ring.events_from(position).cloned().collect::<Vec<_>>())
+        ring.append(position, NonZeroUsize::MAX, &mut unread);
+        ring.retained().start.saturating_sub(position)
     };
     let wanted = unread.iter().filter(|event| subscriber.wants(event)).count() as u64;
     let (undelivered, running) = (fallen_off + wanted, subscriber.is_running());

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::domain::ids::LimitsId;
 use crate::domain::rules::Severity;
-use crate::protocol::client_side::{EventMessage, EventPayload};
+use crate::protocol::client_side::{EventMessage, EventPayload, ReceivedSnapshot, SnapshotState};
 use crate::protocol::payload::{AckUpdate, ControlLimitsView, SamplePayload, ViolationView};
+use crate::protocol::snapshot::SnapshotPayload;
 use crate::protocol::update::{CharacteristicUpdate, SampleUpdate};
 
 /// How a line looks.
@@ -70,6 +71,25 @@ pub fn line(event: &EventMessage, style: Style) -> Option<String> {
     };
     let line = format!("{time:<20}  {what}  {:>5}  {rest}{withheld}", event.characteristic_id.get());
     Some(line)
+}
+
+/// The line of a present state.
+pub fn snapshot_line(snapshot: &ReceivedSnapshot) -> String {
+    let SnapshotState::Known(state) = &snapshot.payload else {
+        return format!("{:<20}  {:<15}  {:>5}", "-", "present state", snapshot.characteristic_id.get());
+    };
+    let SnapshotPayload { characteristic, newest_sample, alarm_state, open_total, .. } = &**state;
+    let decimals = characteristic.definition.decimals;
+    let newest = newest_sample.as_ref();
+    let time = newest.map_or_else(|| "-".to_owned(), |sample| clock_time(sample.timestamp));
+    let value = newest.map_or_else(|| "-".to_owned(), |sample| number(sample.value, decimals));
+    format!(
+        "{time:<20}  {:<15}  {:>5}  {value:>10}  {}: {}, {open_total} open",
+        "present state",
+        snapshot.characteristic_id.get(),
+        printable(&characteristic.definition.name),
+        word(alarm_state),
+    )
 }
 
 /// A line beside the output.
@@ -238,6 +258,27 @@ mod tests {
             "2026-11-20 10:00:06Z  limits #3            7  73.988 .. 74.001 .. 74.014, sigma 0.00967, moving_range of 25 samples (Kim): first study",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_present_state_has_its_line_in_the_same_columns() {
+        let characteristic = r#"{"id":7,"name":"Bore\u001b","key":null,"description":null,"chart":"i_mr","subgroup_size":1,"min_measurements":1,"unit":null,"decimals":2,"target":null,"usl":null,"lsl":null,"group":null,"tags":[],"auto_limits_after":null,"reaction_plan":null,"rules":[],"created_at":"2026-01-02T03:04:05Z","retired":false}"#;
+        for (newest, expected) in [
+            (
+                SAMPLE,
+                "2026-11-20 10:00:00Z  present state        7       74.03  Bore\u{fffd}: active_unacked, 3 open",
+            ),
+            (
+                "null",
+                "-                     present state        7           -  Bore\u{fffd}: active_unacked, 3 open",
+            ),
+        ] {
+            let text = format!(
+                r#"{{"type":"snapshot","characteristic_id":7,"seq":5,"revision":4,"payload":{{"characteristic":{characteristic},"newest_sample":{newest},"control_limits":null,"alarm_state":"active_unacked","open_violations":[],"open_total":3}}}}"#
+            );
+            let Ok(Received::Snapshot(snapshot)) = Received::parse(&text) else { panic!("{text}") };
+            assert_eq!(snapshot_line(&snapshot), expected);
+        }
     }
 
     #[test]

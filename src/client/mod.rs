@@ -1,13 +1,15 @@
 //! The client: connects to a server, subscribes, and hands out typed events in order.
 //!
-//! [`Client`] is one connection and starts no task: it answers pings and notices silence while somebody waits in
-//! [`Client::next`]. [`Reconnecting`] connects again when that breaks, and says what may have been missed.
-//! [`Rest`] sends requests.
+//! [`Client`] is one connection and starts no task: it answers pings, confirms what was processed, and notices silence
+//! and deafness while somebody waits in [`Client::next`]. [`Reconnecting`] connects again when that breaks, and
+//! resumes where it was: no alert is missing, and none is handed out twice. [`Rest`] sends requests.
 
 mod address;
 mod backoff;
 mod connection;
 mod error;
+mod progress;
+mod receipts;
 mod reconnecting;
 mod rest;
 mod revisions;
@@ -18,21 +20,26 @@ pub(crate) mod tests;
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use address::{InvalidAddress, InvalidToken, ServerAddress, Token};
 pub use backoff::Backoff;
 pub use error::ClientError;
-pub use reconnecting::{Missed, Reconnecting, Update};
+pub use progress::{Repeated, Resumption};
+pub use receipts::Receipts;
+pub use reconnecting::{Reconnecting, Update};
 pub use rest::Rest;
-pub use revisions::Gap;
+pub use revisions::{Gap, Withheld};
 
 use self::connection::Connection;
-use self::revisions::Revisions;
+use self::progress::Progress;
+use self::receipts::Confirmations;
 use crate::domain::ids::CharacteristicId;
 use crate::protocol::PROTOCOL_VERSION;
-use crate::protocol::client_side::{EventMessage, OtherMessage, Received};
-use crate::protocol::socket::{ClientMessage, Ping, ServerMessage, Subscription, Welcome};
+use crate::protocol::client_side::{EventMessage, OtherMessage, Received, ReceivedSnapshot, ServerText};
+use crate::protocol::socket::{
+    ClientMessage, Ping, Position, ServerMessage, Subscription, Unsubscription, Welcome,
+};
 
 /// Where to connect, as whom, and when to give up.
 #[derive(Debug, Clone)]
@@ -45,13 +52,21 @@ pub struct Options {
     pub welcome_within: Duration,
     /// The server counts as gone after so many heartbeat intervals without any frame.
     pub silent_heartbeats: u32,
+    /// How the server is told what was processed; none: it is not told.
+    pub receipts: Option<Receipts>,
 }
 
 impl Options {
     /// Ten seconds until `welcome`: a lost packet costs TCP one, then two, then four. Three heartbeats: one may be
     /// late and one lost in a pause of the network.
     pub fn new(server: ServerAddress) -> Self {
-        Self { server, token: None, welcome_within: Duration::from_secs(10), silent_heartbeats: 3 }
+        Self {
+            server,
+            token: None,
+            welcome_within: Duration::from_secs(10),
+            silent_heartbeats: 3,
+            receipts: Some(Receipts::default()),
+        }
     }
 }
 
@@ -60,31 +75,27 @@ impl Options {
 pub enum Incoming {
     /// A logged event.
     Event(EventMessage),
+    /// The present state of a characteristic.
+    Snapshot(ReceivedSnapshot),
+    /// Stands before a `subscribed`: what becomes of the events that were missed.
+    Resumption(Resumption),
     /// Stands before an event that is not the one that had to come.
     Gap(Gap),
-    /// What the server says besides events.
-    Server(ServerMessage),
+    /// Stands in place of an event that was there before.
+    Repeated(Repeated),
+    /// What the server says besides.
+    Server(ServerText),
     /// A message that this version does not know.
     Other(OtherMessage),
-}
-
-/// How far a connection has come in which log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
-    /// The log.
-    pub epoch: String,
-    /// The highest position seen: that of `welcome`, then of events.
-    pub seq: u64,
 }
 
 /// A connection that was welcomed.
 pub struct Client {
     connection: Connection,
     welcome: Welcome,
-    position: Position,
-    revisions: Revisions,
-    /// An event that a gap was told before.
-    due: Option<EventMessage>,
+    progress: Progress,
+    receipts: Option<Receipts>,
+    confirmations: Confirmations,
 }
 
 impl Client {
@@ -105,8 +116,22 @@ impl Client {
             return Err(ClientError::OtherProtocol(welcome.protocol));
         }
         connection.limit_silence(silence_limit(&welcome, options.silent_heartbeats));
-        let position = Position { epoch: welcome.epoch.clone(), seq: welcome.seq };
-        Ok(Self { connection, welcome, position, revisions: Revisions::default(), due: None })
+        let mut progress = Progress::default();
+        progress.on_welcome(&welcome.epoch, welcome.seq);
+        let (receipts, confirmations) = (options.receipts, Confirmations::default());
+        Ok(Self { connection, welcome, progress, receipts, confirmations })
+    }
+
+    /// Subscribes, and goes on where another connection broke. The request leaves with the first wait.
+    fn go_on(&mut self, progress: Progress, subscription: &Subscription) {
+        self.progress = progress;
+        self.progress.on_welcome(&self.welcome.epoch, self.welcome.seq);
+        self.queue_subscription(subscription);
+    }
+
+    fn queue_subscription(&mut self, subscription: &Subscription) {
+        self.progress.on_asked(subscription);
+        self.connection.queue(ClientMessage::Subscribe(subscription.clone()).text());
     }
 
     /// What the server said first.
@@ -114,9 +139,11 @@ impl Client {
         &self.welcome
     }
 
-    /// How far this connection has come.
-    pub fn position(&self) -> &Position {
-        &self.position
+    /// Where to resume when this connection breaks: how far it has come in which log. Up to here everything was
+    /// handed out that will be.
+    pub fn position(&self) -> Position {
+        let at_welcome = || Position { epoch: self.welcome.epoch.clone(), seq: self.welcome.seq };
+        self.progress.position().cloned().unwrap_or_else(at_welcome)
     }
 
     /// Asks for events; the answer, `subscribed` or an error, comes from [`next`](Self::next).
@@ -124,6 +151,7 @@ impl Client {
     /// # Errors
     /// If the connection is broken.
     pub async fn subscribe(&mut self, subscription: Subscription) -> Result<(), ClientError> {
+        self.progress.on_asked(&subscription);
         self.say(&ClientMessage::Subscribe(subscription)).await
     }
 
@@ -132,7 +160,7 @@ impl Client {
     /// # Errors
     /// If the connection is broken.
     pub async fn unsubscribe(&mut self, ids: Vec<CharacteristicId>) -> Result<(), ClientError> {
-        self.say(&ClientMessage::Unsubscribe(ids)).await
+        self.say(&ClientMessage::Unsubscribe(Unsubscription { ids, groups: Vec::new() })).await
     }
 
     /// Asks for a `pong`.
@@ -143,11 +171,19 @@ impl Client {
         self.say(&ClientMessage::Ping(Ping::default())).await
     }
 
+    /// Asks how this connection is; the answer is a `status`.
+    ///
+    /// # Errors
+    /// If the connection is broken.
+    pub async fn status(&mut self) -> Result<(), ClientError> {
+        self.say(&ClientMessage::Status).await
+    }
+
     async fn say(&mut self, message: &ClientMessage) -> Result<(), ClientError> {
         self.connection.send(message.text()).await
     }
 
-    /// Waits for the next message.
+    /// Waits for the next message. Who comes back for the next one has processed the one before.
     ///
     /// # Errors
     /// When the connection has ended; there is no use in asking again.
@@ -155,44 +191,56 @@ impl Client {
     /// # Cancel safety
     /// Nothing is lost: it may stand in a `select!`.
     pub async fn next(&mut self) -> Result<Incoming, ClientError> {
-        if let Some(event) = self.due.take() {
-            return Ok(Incoming::Event(event));
-        }
-        let text = self.connection.next_text().await?;
-        Ok(match Received::parse(&text).map_err(ClientError::Unreadable)? {
-            Received::Event(event) => self.on_event(event),
-            Received::Server(message) => {
-                self.revisions.on_server_message(&message);
-                Incoming::Server(message)
+        self.confirmations.on_return(Instant::now());
+        loop {
+            if let Some(incoming) = self.progress.next() {
+                if let Incoming::Event(event) = &incoming {
+                    self.confirmations.on_handed(event.seq);
+                }
+                return Ok(incoming);
             }
-            Received::Other(other) => Incoming::Other(other),
-        })
-    }
-
-    fn on_event(&mut self, event: EventMessage) -> Incoming {
-        self.position.seq = self.position.seq.max(event.seq);
-        match self.revisions.on_event(&event) {
-            Some(gap) => {
-                self.due = Some(event);
-                Incoming::Gap(gap)
-            }
-            None => Incoming::Event(event),
+            let wake_at = self.confirm_if_due(Instant::now());
+            let Some(text) = self.connection.next_text(wake_at).await? else { continue };
+            let received = Received::parse(&text).map_err(ClientError::Unreadable)?;
+            self.progress.on_received(received)?;
         }
     }
 
-    /// Says goodbye (1000).
-    pub async fn close(self) {
+    /// Says when to look again. While something still waits to be written, a receipt waits, too.
+    fn confirm_if_due(&mut self, now: Instant) -> Option<Instant> {
+        let due_at = self.confirmations.due_at(self.receipts?).filter(|_| self.connection.is_flushed())?;
+        if due_at > now {
+            return Some(due_at);
+        }
+        self.confirm(now);
+        None
+    }
+
+    fn confirm(&mut self, now: Instant) {
+        if let Some(seq) = self.confirmations.take(now) {
+            self.connection.queue(ClientMessage::Received(seq).text());
+        }
+    }
+
+    /// Confirms what was processed, and says goodbye (1000).
+    pub async fn close(mut self) {
+        if self.receipts.is_some() {
+            self.confirm(Instant::now());
+        }
         self.connection.close().await;
     }
 }
 
 async fn wait_for_welcome(connection: &mut Connection) -> Result<Welcome, ClientError> {
     loop {
-        let text = connection.next_text().await?;
-        match Received::parse(&text) {
-            Ok(Received::Server(ServerMessage::Welcome { payload })) => return Ok(payload),
+        let Some(text) = connection.next_text(None).await? else { continue };
+        let Ok(Received::Server(ServerText { message, .. })) = Received::parse(&text) else {
+            return Err(ClientError::NotAndon);
+        };
+        match message {
+            ServerMessage::Welcome { payload } => return Ok(payload),
             // A refused token: the close code that follows says so too.
-            Ok(Received::Server(ServerMessage::AuthOk | ServerMessage::AuthError { .. })) => {}
+            ServerMessage::AuthOk | ServerMessage::AuthError { .. } => {}
             _ => return Err(ClientError::NotAndon),
         }
     }

@@ -1,6 +1,8 @@
-//! A client that connects again, subscribes again, and says what may have been missed meanwhile.
+//! A client that connects again, and resumes where it was.
 //!
-//! The log is not read from the old position: events of the time without a connection do not come.
+//! It subscribes from the highest position that was handed out, so that what was missed comes before what happens:
+//! no alert is missing, and none is handed out twice. Where the log no longer reaches back, that is told, and
+//! snapshots come instead.
 
 use std::time::Duration;
 
@@ -8,32 +10,21 @@ use tokio::time::{Instant, sleep_until};
 
 use super::backoff::Backoff;
 use super::error::ClientError;
-use super::{Client, Incoming, Options, Position};
-use crate::protocol::socket::{ServerMessage, Subscription};
+use super::progress::Progress;
+use super::{Client, Incoming, Options};
+use crate::protocol::client_side::ServerText;
+use crate::protocol::socket::{Chosen, Position, ServerMessage, Subscription};
+
+/// A time given in whole seconds is given to many: they come spread over one more.
+const SPREAD: Duration = Duration::from_secs(1);
 
 /// What happens to a client that connects again.
 #[derive(Debug)]
 pub enum Update {
-    /// Something arrived.
+    /// Something arrived. After a break that is, first, a [`Resumption`](super::Resumption).
     Incoming(Incoming),
     /// The connection ended, or one more try failed. Nothing needs to be done.
     Disconnected { error: ClientError, retry_in: Duration },
-    /// Connected and subscribed again. Stands in the place of the repeated `subscribed`.
-    Reconnected(Missed),
-}
-
-/// What a break may have cost.
-///
-/// Positions of the whole log, whatever was subscribed to, from the highest one seen: that no alert before it is
-/// missing is the server's promise; samples that it held back behind a newer alert are not counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Missed {
-    /// The log did not move.
-    Nothing,
-    /// Any of these positions, both ends included.
-    Positions { from_seq: u64, to_seq: u64 },
-    /// The server now has another log (restored, or begun anew): its positions say nothing about the old one.
-    AnotherLog { epoch: String },
 }
 
 /// Keeps one subscription alive. Starts no task: it works while somebody waits in [`Reconnecting::next`].
@@ -42,17 +33,17 @@ pub struct Reconnecting {
     subscription: Subscription,
     backoff: Backoff,
     link: Link,
-    /// How far it had come before the break that is not told as mended yet.
-    before_break: Option<Position>,
+    /// The server has said so once, on whatever connection.
+    is_subscribed: bool,
 }
 
 enum Link {
     Up(Box<Client>),
-    Down { retry_at: Instant },
+    Down { progress: Box<Progress>, retry_at: Instant },
 }
 
 impl Reconnecting {
-    /// Connects and subscribes for the first time.
+    /// Connects and subscribes for the first time; where the subscription says `since`, from there.
     ///
     /// # Errors
     /// The first failure: a wrong address is better told than tried for ever.
@@ -61,11 +52,30 @@ impl Reconnecting {
         subscription: Subscription,
         backoff: Backoff,
     ) -> Result<Self, ClientError> {
-        let client = subscribed_client(&options, &subscription).await?;
-        Ok(Self { options, subscription, backoff, link: Link::Up(client), before_break: None })
+        let mut client = Client::connect(&options).await?;
+        let progress = subscription.since.clone().map(Progress::after).unwrap_or_default();
+        client.go_on(progress, &subscription);
+        Ok(Self { options, subscription, backoff, link: Link::Up(Box::new(client)), is_subscribed: false })
     }
 
-    /// Waits for what happens next.
+    /// Where it would resume: everything up to here was handed out, as far as it will be. To go on from here later,
+    /// subscribe [since](Subscription::since) this.
+    pub fn position(&self) -> Option<Position> {
+        match &self.link {
+            Link::Up(client) => Some(client.position()),
+            Link::Down { progress, .. } => progress.position().cloned(),
+        }
+    }
+
+    /// How many events came that had been there before, and were left out: mistakes of the server.
+    pub fn repeated(&self) -> u64 {
+        match &self.link {
+            Link::Up(client) => client.progress.repeated(),
+            Link::Down { progress, .. } => progress.repeated(),
+        }
+    }
+
+    /// Waits for what happens next. Who comes back for the next one has processed the one before.
     ///
     /// # Errors
     /// Only one that is [final](ClientError::is_final): the server no longer wants this client.
@@ -75,48 +85,95 @@ impl Reconnecting {
     pub async fn next(&mut self) -> Result<Update, ClientError> {
         loop {
             match &mut self.link {
-                Link::Up(client) => match client.next().await {
-                    Ok(incoming) => return Ok(self.on_incoming(incoming)),
-                    Err(error) => {
-                        let position = client.position().clone();
-                        self.before_break.get_or_insert(position);
-                        return self.try_later(error);
-                    }
-                },
-                Link::Down { retry_at } => {
+                Link::Up(client) => {
+                    let ended = match client.next().await {
+                        Ok(incoming) => match refused(&incoming) {
+                            Some(error) => error,
+                            None => {
+                                self.on_incoming(&incoming);
+                                return Ok(Update::Incoming(incoming));
+                            }
+                        },
+                        Err(error) => error,
+                    };
+                    let progress = std::mem::take(&mut client.progress);
+                    return self.try_later(ended, progress);
+                }
+                Link::Down { progress, retry_at } => {
                     sleep_until(*retry_at).await;
-                    match subscribed_client(&self.options, &self.subscription).await {
-                        Ok(client) => self.link = Link::Up(client),
-                        Err(error) => return self.try_later(error),
+                    let connected = Client::connect(&self.options).await;
+                    let progress = std::mem::take(&mut **progress);
+                    match connected {
+                        Ok(mut client) => {
+                            let wanted = self.wanted_again(&progress);
+                            client.go_on(progress, &wanted);
+                            self.link = Link::Up(Box::new(client));
+                        }
+                        Err(error) => return self.try_later(error, progress),
                     }
                 }
             }
         }
     }
 
-    fn on_incoming(&mut self, incoming: Incoming) -> Update {
-        self.backoff.reset(); // not at the welcome already: a server may greet and then turn away
+    /// What to ask for after a break. Snapshots that were asked for and never promised have to be asked for again: they
+    /// come where no position is told, and tell what happened meanwhile.
+    fn wanted_again(&self, progress: &Progress) -> Subscription {
+        if self.subscription.snapshot && !self.is_subscribed {
+            return self.subscription.clone();
+        }
+        let since = progress.position().cloned();
+        Subscription { since, snapshot: false, ..self.subscription.clone() }
+    }
+
+    fn on_incoming(&mut self, incoming: &Incoming) {
         match incoming {
-            Incoming::Server(ServerMessage::Subscribed { ref epoch, seq, .. }) => {
-                match self.before_break.take() {
-                    Some(before) => Update::Reconnected(missed(&before, epoch, seq)),
-                    None => Update::Incoming(incoming),
+            // A server may greet, promise much, and then turn away: nothing is gained yet.
+            Incoming::Resumption(_) | Incoming::Gap(_) | Incoming::Repeated(_) => {}
+            Incoming::Server(said) => match said.message {
+                ServerMessage::Subscribed { .. } => self.is_subscribed = true,
+                ServerMessage::Error { .. } => {}
+                ServerMessage::Resumed { .. } => {
+                    self.backoff.reset();
+                    self.ask_for_due_snapshots();
                 }
+                _ => self.backoff.reset(),
+            },
+            Incoming::Event(_) | Incoming::Snapshot(_) | Incoming::Other(_) => self.backoff.reset(),
+        }
+    }
+
+    /// A connection that broke among snapshots leaves some that a resumption does not bring.
+    fn ask_for_due_snapshots(&mut self) {
+        let Link::Up(client) = &mut self.link else { return };
+        let due = client.progress.due_snapshots();
+        if due.is_empty() {
+            return;
+        }
+        let all = Subscription { since: None, snapshot: true, ..self.subscription.clone() };
+        let missing = match &all.chosen {
+            // Some may not exist: no snapshot comes of them, and that is no reason to have all others again.
+            Chosen::These(_) if all.groups.is_empty() => {
+                Subscription { chosen: Chosen::These(due.iter().copied().collect()), ..all }
             }
-            incoming => Update::Incoming(incoming),
-        }
+            _ => all,
+        };
+        client.queue_subscription(&missing);
     }
 
-    fn try_later(&mut self, error: ClientError) -> Result<Update, ClientError> {
-        if error.is_final() {
-            return Err(error);
-        }
-        let retry_in = self.backoff.next_wait();
-        self.link = Link::Down { retry_at: Instant::now() + retry_in };
-        Ok(Update::Disconnected { error, retry_in })
+    fn try_later(&mut self, error: ClientError, progress: Progress) -> Result<Update, ClientError> {
+        let backed_off = self.backoff.next_wait();
+        let retry_in = match (error.retry_after(), &error) {
+            (Some(told), ClientError::Refused { .. }) => told + backed_off.min(SPREAD),
+            (Some(told), _) => told,
+            (None, _) => backed_off,
+        };
+        let (progress, retry_at) = (Box::new(progress), Instant::now() + retry_in);
+        self.link = Link::Down { progress, retry_at };
+        if error.is_final() { Err(error) } else { Ok(Update::Disconnected { error, retry_in }) }
     }
 
-    /// Says goodbye, if there is somebody to say it to.
+    /// Confirms what was processed, and says goodbye, if there is somebody to say it to.
     pub async fn close(self) {
         if let Link::Up(client) = self.link {
             client.close().await;
@@ -124,22 +181,18 @@ impl Reconnecting {
     }
 }
 
-async fn subscribed_client(
-    options: &Options,
-    subscription: &Subscription,
-) -> Result<Box<Client>, ClientError> {
-    let mut client = Client::connect(options).await?;
-    client.subscribe(subscription.clone()).await?;
-    Ok(Box::new(client))
-}
-
-/// Up to where the new subscription begins: nothing of the log between is sent to anybody.
-fn missed(before: &Position, epoch: &str, seq: u64) -> Missed {
-    if before.epoch != epoch {
-        return Missed::AnotherLog { epoch: epoch.to_owned() };
+/// Without its subscription, a connection waits for nothing.
+fn refused(incoming: &Incoming) -> Option<ClientError> {
+    const REQUEST: &str = "subscribe";
+    match incoming {
+        Incoming::Server(ServerText { message: ServerMessage::Error { code, message, request }, .. })
+            if request.as_deref() == Some(REQUEST) =>
+        {
+            Some(ClientError::NotSubscribed { code: Some(*code), message: message.clone() })
+        }
+        Incoming::Other(other) => {
+            other.refusal_of(REQUEST).map(|message| ClientError::NotSubscribed { code: None, message })
+        }
+        _ => None,
     }
-    if seq <= before.seq {
-        return Missed::Nothing;
-    }
-    Missed::Positions { from_seq: before.seq + 1, to_seq: seq }
 }

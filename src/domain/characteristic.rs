@@ -164,7 +164,8 @@ pub fn is_text(text: &str, max: usize) -> bool {
     text.chars().count() <= max && text.chars().all(allowed)
 }
 
-fn is_group_path(path: &str) -> bool {
+/// Whether this is a path of names, such as `plant/line4`.
+pub fn is_group_path(path: &str) -> bool {
     is_line(path, MAX_GROUP_CHARS) && path.split('/').all(|name| !name.trim().is_empty())
 }
 

@@ -63,8 +63,26 @@ pub struct JsonText(pub String);
 /// 200 with the metrics' text.
 pub struct MetricsText(pub String);
 
+/// 200 with a picture as SVG.
+pub struct SvgPicture(pub String);
+
+/// 200 with a picture as PNG.
+pub struct PngPicture(pub Vec<u8>);
+
 /// 101: from here on, it is a WebSocket.
 pub struct Upgraded(pub HttpResponse);
+
+/// 200, and events as long as somebody reads them.
+pub struct Streamed(pub HttpResponse);
+
+/// The media type of server-sent events.
+pub const EVENT_STREAM_TYPE: &str = "text/event-stream; charset=utf-8";
+
+const SVG_TYPE: &str = "image/svg+xml";
+const PNG_TYPE: &str = "image/png";
+
+/// A picture does nothing in a browser but show, whatever it says.
+const ONLY_SHOWN: (&str, &str) = ("Content-Security-Policy", "default-src 'none'; sandbox");
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -155,7 +173,31 @@ impl Responder for MetricsText {
     }
 }
 
+impl Responder for SvgPicture {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().insert_header((CONTENT_TYPE, SVG_TYPE)).insert_header(ONLY_SHOWN).body(self.0)
+    }
+}
+
+impl Responder for PngPicture {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().insert_header((CONTENT_TYPE, PNG_TYPE)).body(self.0)
+    }
+}
+
 impl Responder for Upgraded {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.0
+    }
+}
+
+impl Responder for Streamed {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
@@ -223,9 +265,28 @@ impl Answers for MetricsText {
     }
 }
 
+impl Answers for SvgPicture {
+    fn successes() -> Vec<Success> {
+        vec![Success::text(SVG_TYPE, "The picture.")]
+    }
+}
+
+impl Answers for PngPicture {
+    fn successes() -> Vec<Success> {
+        vec![Success::bytes(PNG_TYPE, "The picture.")]
+    }
+}
+
 impl Answers for Upgraded {
     fn successes() -> Vec<Success> {
         vec![Success::empty(StatusCode::SWITCHING_PROTOCOLS)]
+    }
+}
+
+impl Answers for Streamed {
+    fn successes() -> Vec<Success> {
+        let what = "Server-sent events. `id` is a position, EPOCH.SEQ; `event` and `data` are a message's type and text.";
+        vec![Success::text(EVENT_STREAM_TYPE, what)]
     }
 }
 

@@ -1,8 +1,12 @@
 //! `/characteristics/{id}/chart-data`: everything that a control chart draws.
 
-use actix_web::web::{Data, Path};
+use std::collections::HashMap;
 
-use crate::domain::ids::CharacteristicId;
+use actix_web::web::{Data, Path};
+use chrono::{DateTime, Utc};
+
+use crate::domain::ids::{CharacteristicId, LimitsId, SampleId};
+use crate::domain::limits::DispersionLimits;
 use crate::domain::phase::Phase;
 use crate::domain::sample::Sample;
 use crate::domain::violation::Violation;
@@ -16,7 +20,7 @@ use crate::protocol::rest::{
     ChartDataView, ChartPoint, ChartQuery, ChartRule, DispersionPoint, SpecificationView, ZoneLinesView,
 };
 use crate::services::lines;
-use crate::store::{SampleFilter, Store};
+use crate::store::{CharacteristicRecord, Page, SampleFilter, Store};
 
 /// The newest points of a range, oldest first.
 pub async fn get(
@@ -28,25 +32,18 @@ pub async fn get(
 ) -> Result<Done<ChartDataView>, ApiError> {
     let ChartQuery { from, to, limit } = query.0;
     let page = page(None, limit)?;
-    let record = existing(&store, *id).await?;
-    let (from, to) = (times.bound("from", from.as_deref())?, times.bound("to", to.as_deref())?);
-    let filter = SampleFilter { characteristic_id: Some(*id), from, to };
-    let samples = store.newest(&filter, page).await?;
-    let fired = store.violations_of_samples(samples.iter().map(|sample| sample.id)).await?;
-    let judged_by = samples.iter().filter_map(|sample| sample.judgement.and_then(|j| j.limits_id));
-    let phases = store.phases_by_id(judged_by).await?;
+    let range = (times.bound("from", from.as_deref())?, times.bound("to", to.as_deref())?);
+    let charted = Charted::read(&store, *id, range, page).await?;
 
-    let in_force = record.phase.as_ref();
-    let oldest_first = || samples.iter().rev();
-    let violations = |sample: &Sample| fired.get(&sample.id).map_or(&[][..], Vec::as_slice);
-    let limits_of = |sample: &Sample| sample.judgement.and_then(|j| phases.get(&j.limits_id?));
-    let definition = record.characteristic.definition;
+    let in_force = charted.record.phase.as_ref();
+    let dispersions = charted.samples.iter().map(|it| dispersion(it, charted.dispersion_limits_of(it)));
+    let definition = charted.record.characteristic.definition.clone();
     let view = ChartDataView {
         characteristic_id: *id,
         characteristic_name: definition.name,
         chart: definition.chart,
-        points: oldest_first().map(|sample| point(sample, violations(sample), in_force)).collect(),
-        dispersion: oldest_first().filter_map(|sample| dispersion(sample, limits_of(sample))).collect(),
+        points: charted.samples.iter().map(|it| point(it, charted.fired_on(it), in_force)).collect(),
+        dispersion: dispersions.flatten().collect(),
         control_limits: in_force.map(ControlLimitsView::new),
         zone_lines: in_force.map(zone_lines),
         specification: SpecificationView {
@@ -58,6 +55,49 @@ pub async fn get(
         decimals: definition.decimals,
     };
     Ok(Done(view))
+}
+
+/// What a chart shows, as it is stored.
+pub struct Charted {
+    /// The characteristic with its limits in force.
+    pub record: CharacteristicRecord,
+    /// The newest samples of a range, oldest first.
+    pub samples: Vec<Sample>,
+    fired: HashMap<SampleId, Vec<Violation>>,
+    phases: HashMap<LimitsId, Phase>,
+}
+
+impl Charted {
+    /// Reads it; `page` says how many samples.
+    ///
+    /// # Errors
+    /// 404, if there is no such characteristic.
+    pub async fn read(
+        store: &Store,
+        id: CharacteristicId,
+        (from, to): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+        page: Page,
+    ) -> Result<Self, ApiError> {
+        let record = existing(store, id).await?;
+        let filter = SampleFilter { characteristic_id: Some(id), from, to };
+        let mut samples = store.newest(&filter, page).await?;
+        samples.reverse();
+        let fired = store.violations_of_samples(samples.iter().map(|sample| sample.id)).await?;
+        let judged_by = samples.iter().filter_map(|sample| sample.judgement.and_then(|j| j.limits_id));
+        let phases = store.phases_by_id(judged_by).await?;
+        Ok(Self { record, samples, fired, phases })
+    }
+
+    /// What fired on a sample and was not withdrawn.
+    pub fn fired_on(&self, sample: &Sample) -> &[Violation] {
+        self.fired.get(&sample.id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The limits of the dispersion chart that a sample belongs to.
+    pub fn dispersion_limits_of(&self, sample: &Sample) -> Option<DispersionLimits> {
+        let phase = self.phases.get(&sample.judgement?.limits_id?)?;
+        lines::dispersion_limits(phase, sample.subgroup.n)
+    }
 }
 
 fn point(sample: &Sample, violations: &[Violation], in_force: Option<&Phase>) -> ChartPoint {
@@ -90,9 +130,8 @@ fn point(sample: &Sample, violations: &[Violation], in_force: Option<&Phase>) ->
     }
 }
 
-fn dispersion(sample: &Sample, phase: Option<&Phase>) -> Option<DispersionPoint> {
+fn dispersion(sample: &Sample, limits: Option<DispersionLimits>) -> Option<DispersionPoint> {
     let value = sample.dispersion_value?;
-    let limits = phase.and_then(|phase| lines::dispersion_limits(phase, sample.subgroup.n));
     Some(DispersionPoint { sample_id: sample.id, value, limits: limits.map(Into::into) })
 }
 

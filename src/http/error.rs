@@ -1,14 +1,16 @@
 //! How things that go wrong are told over HTTP: the statuses are chosen here and nowhere else.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use tracing::error;
 
+use crate::broadcast::OrderError;
 use crate::error_chain::error_chain;
-use crate::protocol::problem::{self, AcknowledgementView, FieldError, Problem, shortened};
+use crate::protocol::problem::{self, AcknowledgementView, FieldError, LogView, Problem, shortened};
 use crate::protocol::rest::{ItemError, RulesError};
 use crate::services::foreign_events::ForeignEventError;
 use crate::services::{
@@ -59,6 +61,7 @@ kinds! {
     UnknownCharacteristic, "unknown_characteristic", NOT_FOUND, "Unknown characteristic";
     UnknownSample, "unknown_sample", NOT_FOUND, "Unknown sample";
     UnknownViolation, "unknown_violation", NOT_FOUND, "Unknown violation";
+    UnknownConnection, "unknown_connection", NOT_FOUND, "Unknown connection";
     InvalidMeasurements, "invalid_measurements", UNPROCESSABLE_ENTITY, "The measurements make no sample";
     InvalidTimestamp, "invalid_timestamp", UNPROCESSABLE_ENTITY, "The time is not usable";
     InvalidLimits, "invalid_limits", UNPROCESSABLE_ENTITY, "These cannot be control limits";
@@ -68,6 +71,8 @@ kinds! {
     HasSamples, "has_samples", CONFLICT, "The characteristic has samples";
     Retired, "retired", CONFLICT, "The characteristic is retired";
     AlreadyAcknowledged, "already_acknowledged", CONFLICT, "Already acknowledged";
+    LogPassed, "log_passed", GONE, "The log no longer holds what comes next";
+    TooManyConnections, "too_many_connections", TOO_MANY_REQUESTS, "Too many connections";
     Busy, "busy", SERVICE_UNAVAILABLE, "Too much is waiting";
     Unavailable, "unavailable", SERVICE_UNAVAILABLE, "The database is not available";
     Internal, "internal", INTERNAL_SERVER_ERROR, "An internal error";
@@ -93,7 +98,7 @@ impl Kind {
     pub const fn header(self) -> Option<(HeaderName, &'static str)> {
         match self {
             Self::NotAuthenticated => Some((WWW_AUTHENTICATE, "Bearer")),
-            Self::Busy | Self::Unavailable => Some((RETRY_AFTER, "1")),
+            Self::Busy | Self::Unavailable | Self::TooManyConnections => Some((RETRY_AFTER, "1")),
             Self::MethodNotAllowed(methods) => Some((ALLOW, methods)),
             _ => None,
         }
@@ -107,13 +112,23 @@ pub struct ApiError {
     detail: String,
     errors: Vec<FieldError>,
     acknowledgement: Option<Box<AcknowledgementView>>,
+    log: Option<Box<LogView>>,
+    /// In place of the kind's.
+    retry_after_seconds: Option<u64>,
 }
 
 impl ApiError {
     /// A problem; `detail` says what was wrong and what would be right.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let detail = shortened(detail.into());
-        Self { kind, detail, errors: Vec::new(), acknowledgement: None }
+        Self { kind, detail, errors: Vec::new(), acknowledgement: None, log: None, retry_after_seconds: None }
+    }
+
+    /// The same, for who may try again after this time: whole seconds, and at least one.
+    #[must_use]
+    pub fn retry_after(self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self { retry_after_seconds: Some(seconds.max(1)), ..self }
     }
 
     /// A field of the body that does not validate.
@@ -121,6 +136,11 @@ impl ApiError {
         let detail = shortened(detail.into());
         let errors = vec![FieldError { pointer: pointer.into(), detail: detail.clone() }];
         Self { errors, ..Self::new(kind, detail) }
+    }
+
+    /// A position that is not in the log, which stands elsewhere.
+    pub fn log_passed(detail: impl Into<String>, log: LogView) -> Self {
+        Self { log: Some(Box::new(log)), ..Self::new(Kind::LogPassed, detail) }
     }
 
     /// Whether the same request would be refused in the same way at any time.
@@ -138,6 +158,7 @@ impl ApiError {
             detail: self.detail.clone(),
             errors: self.errors.clone(),
             acknowledgement: self.acknowledgement.as_deref().cloned(),
+            log: self.log.as_deref().cloned(),
         }
     }
 
@@ -165,12 +186,15 @@ impl ResponseError for ApiError {
         if let Some(header) = self.kind.header() {
             response.insert_header(header);
         }
+        if let Some(seconds) = self.retry_after_seconds {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
         response.body(serde_json::to_string(&self.problem()).expect("texts always encode"))
     }
 }
 
 /// Something only the log may know about: logged once, with its causes, and told as an internal error.
-fn internal(error: &dyn std::error::Error) -> ApiError {
+pub fn internal(error: &dyn std::error::Error) -> ApiError {
     let chain = error_chain(error);
     error!(error = %chain, "a request failed: {chain}");
     ApiError::new(Kind::Internal, "the server could not do this; its log says why")
@@ -180,6 +204,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => Self::new(Kind::Unavailable, "nothing was stored; try again later"),
+            StoreError::Renewed => {
+                Self::new(Kind::Unavailable, "the log is another one: the server starts again")
+            }
             other => internal(&other),
         }
     }
@@ -227,6 +254,19 @@ impl From<AcknowledgeError> for ApiError {
                 acknowledgement: Some(Box::new((*first).into())),
                 ..Self::new(Kind::AlreadyAcknowledged, detail)
             },
+        }
+    }
+}
+
+impl From<OrderError> for ApiError {
+    fn from(error: OrderError) -> Self {
+        let detail = error.to_string();
+        match error {
+            OrderError::NoSuchConnection(_) => Self::new(Kind::UnknownConnection, detail),
+            OrderError::TooManySubscriptions { .. } | OrderError::ListensToAll => {
+                Self::field(Kind::InvalidField, "", detail)
+            }
+            OrderError::Replaying | OrderError::Late => Self::new(Kind::Busy, detail),
         }
     }
 }

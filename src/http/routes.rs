@@ -9,8 +9,9 @@ use actix_web::{Resource, web};
 use crate::http::error::{ApiError, Kind};
 use crate::http::openapi::{self, Operation, delete, get, head, patch, post, put};
 use crate::http::{
-    batch, characteristics, chart_data, control_limits, definitions, exclusion, foreign_events, groups, live,
-    named, samples, violations, ws,
+    batch, characteristics, chart_data, chart_pictures, connections, control_limits, definitions,
+    event_stream, events, exclusion, foreign_events, groups, live, named, samples, unreceived, violations,
+    ws,
 };
 
 /// What the operations belong to.
@@ -20,6 +21,7 @@ pub const TAGS: &[(&str, &str)] = &[
     (SAMPLES, "What was measured."),
     (VIOLATIONS, "What fired, and what people answer."),
     (EVENTS, "What happens, as it happens."),
+    (CONNECTIONS, "Who listens, to what, and how well."),
     (SERVER, "How this server is."),
 ];
 const CHARACTERISTICS: &str = "characteristics";
@@ -27,6 +29,7 @@ const CONTROL_LIMITS: &str = "control limits";
 const SAMPLES: &str = "samples";
 const VIOLATIONS: &str = "violations";
 const EVENTS: &str = "events";
+const CONNECTIONS: &str = "connections";
 const SERVER: &str = "server";
 
 /// All operations, in the order in which their paths are matched.
@@ -38,7 +41,8 @@ pub static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         control_limits(),
         samples(),
         violations(),
-        events(),
+        happenings(),
+        connections(),
     ];
     groups.into_iter().flatten().collect()
 });
@@ -102,6 +106,12 @@ fn characteristics() -> Vec<Operation> {
         get("/api/v1/characteristics/by-key/{key}/chart-data", "get_chart_data_by_key", named::chart_data)
             .says("Tells everything that a control chart draws, by key", "As by its id.")
             .refuses(&[Kind::UnknownCharacteristic]),
+        get("/api/v1/characteristics/by-key/{key}/chart.svg", "get_chart_svg_by_key", named::chart_svg)
+            .says("Draws the control chart, by key", "As by its id.")
+            .refuses(&[Kind::UnknownCharacteristic]),
+        get("/api/v1/characteristics/by-key/{key}/chart.png", "get_chart_png_by_key", named::chart_png)
+            .says("Paints the control chart, by key", "As by its id.")
+            .refuses(&[Kind::UnknownCharacteristic]),
         get("/api/v1/characteristics/{id}", "get_characteristic", characteristics::one)
             .says("Tells one characteristic", "With how it stands: limits, open violations, newest sample.")
             .refuses(&[Kind::UnknownCharacteristic]),
@@ -132,6 +142,15 @@ fn characteristics() -> Vec<Operation> {
                 "Tells everything that a control chart draws",
                 "The newest points of a range, oldest first, each with the limits that judged it.",
             )
+            .refuses(&[Kind::UnknownCharacteristic]),
+        get("/api/v1/characteristics/{id}/chart.svg", "get_chart_svg", chart_pictures::svg)
+            .says(
+                "Draws the control chart",
+                "Zones, limits as they judged each point, signals with the numbers of their rules, and times on site.",
+            )
+            .refuses(&[Kind::UnknownCharacteristic]),
+        get("/api/v1/characteristics/{id}/chart.png", "get_chart_png", chart_pictures::png)
+            .says("Paints the control chart", "The same picture for where SVG is not shown, such as in a mail.")
             .refuses(&[Kind::UnknownCharacteristic]),
     ];
     operations.into_iter().map(|operation| operation.tagged(CHARACTERISTICS)).collect()
@@ -216,6 +235,11 @@ fn violations() -> Vec<Operation> {
             .says("Tells the reason codes", "What people choose from when they acknowledge; free text is taken, too."),
         put("/api/v1/violations/reason-codes", "set_reason_codes", violations::replace_reason_codes)
             .says("Replaces the reason codes", ""),
+        get("/api/v1/violations/unreceived", "list_unreceived_violations", unreceived::list).says(
+            "Lists violations that no connected client has confirmed",
+            "Oldest first; of those that have happened since this server started. Clients confirm with `received`; \
+             what somebody acknowledges leaves the list, too.",
+        ),
         post("/api/v1/violations/batch-acknowledge", "acknowledge_violations", violations::acknowledge_many).says(
             "Acknowledges many violations",
             "Named ones, or the oldest open ones of a characteristic up to a position in the event log. One that \
@@ -232,7 +256,15 @@ fn violations() -> Vec<Operation> {
     operations.into_iter().map(|operation| operation.tagged(VIOLATIONS)).collect()
 }
 
-fn events() -> Vec<Operation> {
+fn happenings() -> Vec<Operation> {
+    let missed = get("/api/v1/events", "list_events", events::list)
+        .says(
+            "Tells the events after a position",
+            "For those who were away: the same messages as over the WebSocket, oldest first. One call looks at no more \
+             than 10,000 events: `next` is how far it got, whether it found something or not.",
+        )
+        .refuses(&[Kind::LogPassed, Kind::UnknownCharacteristic])
+        .leads_to("list_events", "after", "$response.body#/next");
     let sockets = [("/api/v1/ws", "listen"), ("/ws", "listen_at_root"), ("/ws/samples", "listen_to_samples")];
     let upgrade = |(path, id)| {
         get(path, id, ws::upgrade).says(
@@ -241,7 +273,51 @@ fn events() -> Vec<Operation> {
              which cannot send the token's header, says who it is in its first message.",
         )
     };
-    sockets.map(upgrade).into_iter().map(|operation| operation.tagged(EVENTS)).collect()
+    let stream = get("/api/v1/events/stream", "stream_events", event_stream::begin)
+        .says(
+            "Tells events as server-sent events",
+            "What a `subscribe` over the WebSocket would say stands in the query. Never ends by itself: a client that \
+             comes back says with `Last-Event-ID` how far it was, and misses nothing.",
+        )
+        .refuses(&[Kind::UnknownCharacteristic]);
+    [missed, stream]
+        .into_iter()
+        .chain(sockets.map(upgrade))
+        .map(|operation| operation.tagged(EVENTS))
+        .collect()
+}
+
+fn connections() -> Vec<Operation> {
+    const PATH: &str = "/api/v1/connections/{id}";
+    let (subscribe, unsubscribe) = (format!("{PATH}/subscribe"), format!("{PATH}/unsubscribe"));
+    let operations = [
+        get("/api/v1/connections", "list_connections", connections::list)
+            .says("Lists connections to this server", "By number, or those first that are worst off.")
+            .refuses(&[Kind::UnknownCharacteristic]),
+        get(PATH, "get_connection", connections::one)
+            .says("Tells one connection", "What it listens to, what waits for it, and how good it is.")
+            .refuses(&[Kind::UnknownConnection]),
+        delete(PATH, "disconnect", connections::disconnect)
+            .says("Ends a connection", "With close code 1000; most clients connect again.")
+            .refuses(&[Kind::UnknownConnection]),
+        post(&subscribe, "subscribe_connection", connections::subscribe)
+            .says(
+                "Subscribes in a client's place",
+                "The client gets the answer, as if it had asked. A client that is still told what it missed is \
+                 waited for, a while.",
+            )
+            .refuses(&[Kind::UnknownConnection, Kind::UnknownCharacteristic, Kind::Busy]),
+        post(&unsubscribe, "unsubscribe_connection", connections::unsubscribe)
+            .says("Unsubscribes in a client's place", "The client gets the answer, as if it had asked.")
+            .refuses(&[Kind::UnknownConnection, Kind::UnknownCharacteristic]),
+        post("/api/v1/broadcast/test", "test_broadcast", connections::test)
+            .says(
+                "Sends a test message to connected clients",
+                "To those that listen to a characteristic, or to all. It is never logged or counted.",
+            )
+            .refuses(&[Kind::UnknownCharacteristic]),
+    ];
+    operations.into_iter().map(|operation| operation.tagged(CONNECTIONS)).collect()
 }
 
 /// A path with its operations and the methods that they take.

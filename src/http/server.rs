@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer, ResponseError as _, rt};
 use futures_util::future::{Either, ready};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -19,12 +21,16 @@ use tracing::warn;
 use crate::broadcast::Broadcaster;
 use crate::clock::Clock;
 use crate::health::Health;
+use crate::http::admission::Admission;
+use crate::http::descriptors;
+use crate::http::event_stream::StreamParts;
 use crate::http::gate::Gate;
 use crate::http::measured::Measured;
 use crate::http::openapi::Document;
 use crate::http::routes::routes;
+use crate::http::tcp::{Connection, Watch};
 use crate::http::ws::SocketParts;
-use crate::http::{Access, InputSettings, Settings, SharedAuthorizer, origin};
+use crate::http::{Access, InputSettings, Painter, Settings, SharedAuthorizer, origin};
 use crate::metrics::{Exposition, Metrics};
 use crate::services::{AlertManager, Catalog, ControlLimitService, ForeignEvents, RunLengths, SpcEngine};
 use crate::store::Store;
@@ -32,6 +38,10 @@ use crate::store::Store;
 /// How long connections may take to send their last bytes once no request is under way any more. A client that
 /// does not read keeps its connection in flight for as long as it likes, so this is all it gets.
 const LAST_BYTES: u64 = 1;
+
+/// While less than this waits for a socket, a body is asked for more, so that it leaves together: the head of an answer
+/// and a short body at least. A client's body is asked until as much waits as it gives at once.
+const HEADS: usize = 4 << 10;
 
 /// Why the server does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +82,7 @@ pub struct ServerParts {
     pub authorizer: SharedAuthorizer,
     pub access: Access,
     pub input: InputSettings,
+    pub painter: Painter,
     pub clock: Clock,
     pub metrics: Metrics,
     /// What `/metrics` answers with.
@@ -148,16 +159,25 @@ impl Server {
     ) -> Result<(ServerHandle, impl Future<Output = std::io::Result<()>> + Send), BindError> {
         let Self { settings, listener, address } = self;
         let millis = Duration::from_millis;
-        let (app_settings, peer_timeout) = (settings.clone(), millis(settings.peer_timeout_ms.max(1)));
+        descriptors::raise_limit(settings.connections);
+        let app_settings = settings.clone();
+        let socket = SocketOptions {
+            peer_timeout: millis(settings.peer_timeout_ms),
+            send_buffer: NonZeroUsize::new(settings.send_buffer_bytes),
+        };
+        let proxies = settings.trusted_proxies.clone();
+        let admission = Admission::new(settings.room(), proxies, parts.health.clone(), parts.metrics.clone());
+        let admission = Data::new(admission);
         let shards = Arc::new(AtomicUsize::new(0));
         let document = Data::new(Document::new(parts.access));
+        let gathered = parts.broadcaster.settings().write_bytes.max(HEADS);
         let mut server = HttpServer::new(move || {
             // Called once on every worker thread: its shard runs there, too.
             let name = format!("shard-{}", shards.fetch_add(1, Ordering::Relaxed));
             let (shard, handle) = parts.broadcaster.shard(name);
             let (stop, guard) = (parts.stop.clone(), parts.shard_ended.clone().drop_guard());
             let serving = shard.run(parts.stop_shards.clone());
-            parts.tracker.spawn(async move {
+            parts.tracker.spawn_local(async move {
                 serving.await;
                 if stop.is_cancelled() {
                     guard.disarm(); // as it should; otherwise, and when it panics, everybody hears of it
@@ -169,7 +189,14 @@ impl Server {
                 clock: parts.clock.clone(),
                 authorizer: Arc::clone(&parts.authorizer),
                 tracker: parts.tracker.clone(),
+                goodbye_timeout: millis(settings.disconnect_timeout_ms),
                 stop: parts.stop.clone(),
+            };
+            let streams = StreamParts {
+                broadcaster: sockets.broadcaster.clone(),
+                shard: sockets.shard.clone(),
+                clock: sockets.clock.clone(),
+                tracker: sockets.tracker.clone(),
             };
             let gate = Gate {
                 settings: app_settings.clone(),
@@ -178,8 +205,13 @@ impl Server {
                 stop: parts.stop.clone(),
             };
             let metrics = parts.metrics.clone();
+            let watch = Watch::new(millis(
+                app_settings.keep_alive_ms.saturating_add(app_settings.request_timeout_ms),
+            ));
+            parts.tracker.spawn_local(watch.clone().run(parts.stop.clone()));
             App::new()
                 .wrap_fn(move |request, service| {
+                    let (watch, connection) = (watch.clone(), watch.on_request(request.request()));
                     let measured = Measured::begin(&request, metrics.clone());
                     let admitted = gate.admit(request.request());
                     let answer = match &admitted {
@@ -189,6 +221,9 @@ impl Server {
                     async move {
                         let answer = answer.await;
                         measured.end(&answer);
+                        if let Some(connection) = connection {
+                            watch.on_answer(&connection, Instant::now());
+                        }
                         drop(admitted); // no longer under way
                         answer
                     }
@@ -197,6 +232,7 @@ impl Server {
                 .wrap(NormalizePath::new(TrailingSlash::Trim))
                 .app_data(Data::new(app_settings.clone()))
                 .app_data(Data::new(parts.input.clone()))
+                .app_data(Data::new(parts.painter.clone()))
                 .app_data(Data::new(parts.engine.clone()))
                 .app_data(Data::new(parts.alerts.clone()))
                 .app_data(Data::new(parts.limits.clone()))
@@ -204,19 +240,25 @@ impl Server {
                 .app_data(Data::new(parts.catalog.clone()))
                 .app_data(Data::new(parts.run_lengths.clone()))
                 .app_data(Data::new(parts.store.clone()))
+                .app_data(Data::new(parts.broadcaster.clone()))
                 .app_data(Data::new(Arc::clone(&parts.authorizer)))
                 .app_data(Data::new(parts.clock.clone()))
                 .app_data(Data::from(Arc::clone(&parts.exposition)))
                 .app_data(Data::new(parts.health.clone()))
                 .app_data(Data::new(sockets))
+                .app_data(Data::new(streams))
+                .app_data(admission.clone())
                 .app_data(document.clone())
                 .configure(routes)
         })
-        .on_connect(move |connection, _| {
-            if let Some(stream) = connection.downcast_ref::<rt::net::TcpStream>() {
-                prepare(&SockRef::from(stream), peer_timeout);
-            }
+        .on_connect(move |connection, data| {
+            let stream =
+                connection.downcast_ref::<rt::net::TcpStream>().expect("it listens on TCP, without TLS");
+            let stream = SockRef::from(stream);
+            socket.prepare(&stream);
+            Connection::begin(&stream, data);
         })
+        .h1_write_buffer_size(gathered)
         .keep_alive(millis(settings.keep_alive_ms))
         .client_request_timeout(millis(settings.request_timeout_ms))
         .client_disconnect_timeout(millis(settings.disconnect_timeout_ms))
@@ -230,12 +272,26 @@ impl Server {
     }
 }
 
-/// Frames leave at once, and a peer that takes nothing any more is really cut off: dropping our handle alone
-/// would leave the connection standing for as long as its window is closed.
-fn prepare(socket: &SockRef<'_>, peer_timeout: Duration) {
-    let prepared =
-        socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_user_timeout(Some(peer_timeout)));
-    if let Err(error) = prepared {
-        warn!(error = %error, "could not prepare a connection");
+/// How each connection is set up.
+#[derive(Debug, Clone, Copy)]
+struct SocketOptions {
+    peer_timeout: Duration,
+    /// `None`: as large as the kernel likes.
+    send_buffer: Option<NonZeroUsize>,
+}
+
+impl SocketOptions {
+    /// Frames leave at once, and not much waits in the kernel, where nothing newer can overtake it. A peer that takes
+    /// nothing any more is really cut off: dropping our handle alone would leave the connection standing for as long
+    /// as its window is closed.
+    fn prepare(self, socket: &SockRef<'_>) {
+        let buffer = |bytes: NonZeroUsize| socket.set_send_buffer_size(bytes.get());
+        let prepared = socket
+            .set_tcp_nodelay(true)
+            .and_then(|()| socket.set_tcp_user_timeout(Some(self.peer_timeout)))
+            .and_then(|()| self.send_buffer.map_or(Ok(()), buffer));
+        if let Err(error) = prepared {
+            warn!(error = %error, "could not prepare a connection");
+        }
     }
 }

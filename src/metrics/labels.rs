@@ -18,6 +18,22 @@ pub struct Kind {
     pub kind: &'static str,
 }
 
+/// Which way an event went to a client.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Written {
+    /// The event's type on the wire.
+    pub kind: &'static str,
+    /// A word of a closed set.
+    pub lane: &'static str,
+}
+
+/// Why an event did not go to a client.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Skipped {
+    /// A word of a closed set.
+    pub reason: &'static str,
+}
+
 /// Whose clients.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Shard {

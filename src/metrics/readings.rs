@@ -8,6 +8,7 @@ use std::sync::Arc;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
@@ -34,6 +35,10 @@ pub struct Readings {
     pub ring: u64,
     /// How many fit.
     pub ring_capacity: u64,
+    /// Violations that no connected client has confirmed in time.
+    pub violations_unreceived: u64,
+    /// Violations that were never confirmed and gave way to newer ones.
+    pub receipts_forgotten: u64,
     /// The bus's subscribers by name, each with the position of the newest event it is done with.
     pub subscribers: Vec<(Arc<str>, u64)>,
 }
@@ -88,6 +93,19 @@ impl Collector for Read {
         gauge("relay_lag_events", "Committed events that are not on the bus yet.", None, lag)?;
         gauge("bus_ring_events", "Events in the bus's ring.", None, now.ring as f64)?;
         gauge("bus_ring_capacity_events", "Events that the ring can keep.", None, now.ring_capacity as f64)?;
+
+        let unreceived = now.violations_unreceived as f64;
+        let help = "Violations that no connected client has confirmed within broadcast.receipt_seconds.";
+        gauge("violations_unreceived", help, None, unreceived)?;
+
+        let help = "Violations that nobody had confirmed yet when newer ones took their place on the list.";
+        let forgotten = ConstCounter::new(now.receipts_forgotten);
+        forgotten.encode(encoder.encode_descriptor(
+            "receipts_forgotten",
+            help,
+            None,
+            MetricType::Counter,
+        )?)?;
 
         let help = "Committed events that a subscriber of the bus, such as a shard, is not done with.";
         if now.subscribers.is_empty() {

@@ -1,15 +1,19 @@
 //! An event as it stands in the log and travels to clients.
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::domain::event::Event;
-use crate::domain::ids::CharacteristicId;
-use crate::protocol::frame;
+use crate::domain::ids::{CharacteristicId, ViolationId};
+use crate::domain::rules::Severity;
 use crate::protocol::payload::{AckUpdate, ControlLimitsView, SamplePayload, ViolationView};
+use crate::protocol::rest::given;
 use crate::protocol::update::{CharacteristicUpdate, SampleUpdate, ViolationUpdate};
+use crate::protocol::{deflate, frame};
 
 /// The kinds of logged events, as the contract names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -99,7 +103,7 @@ pub fn encode(event: &Event) -> serde_json::Result<(EventKind, String)> {
 }
 
 /// One row of the event log, with the frame that all its receivers share.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct LoggedEvent {
     /// Position in the log; contiguous.
     pub seq: u64,
@@ -111,8 +115,44 @@ pub struct LoggedEvent {
     pub kind: EventKind,
     /// Of the past: goes only to who asked for history.
     pub is_history: bool,
+    /// What filters ask of a violation; `None` for other kinds.
+    pub fired: Option<Fired>,
     frame: Bytes,
+    published: OnceLock<Instant>,
+    deflated_tail: OnceLock<Bytes>,
 }
+
+/// What filters and receipts need to know of a violation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Fired {
+    /// Which violation.
+    #[serde(rename = "id")]
+    pub violation_id: ViolationId,
+    /// Which rule.
+    pub rule_id: u32,
+    /// How urgent.
+    pub severity: Severity,
+}
+
+/// Where a changed definition puts its characteristic.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct DefinitionChange {
+    /// In another group, or in none; `None`, if that has not changed.
+    #[serde(default, deserialize_with = "given")]
+    pub group: Option<Option<String>>,
+    /// Out of sight.
+    #[serde(default, rename = "deleted")]
+    pub is_deleted: bool,
+}
+
+/// When it was published is no part of what it is.
+impl PartialEq for LoggedEvent {
+    fn eq(&self, other: &Self) -> bool {
+        self.seq == other.seq && self.is_history == other.is_history && self.frame == other.frame
+    }
+}
+
+impl Eq for LoggedEvent {}
 
 /// Where an event stands, and what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +180,20 @@ impl LoggedEvent {
             kind.as_str(),
         )
         .expect("writing to a string cannot fail");
-        Self { seq, characteristic_id, revision, kind, is_history, frame: frame::text(&message) }
+        let is_violation = kind == EventKind::Violation;
+        let fired = is_violation.then(|| serde_json::from_str(payload).ok()).flatten();
+        let (frame, published, deflated_tail) = (frame::text(&message), OnceLock::new(), OnceLock::new());
+        Self { seq, characteristic_id, revision, kind, is_history, fired, frame, published, deflated_tail }
+    }
+
+    /// Notes when it went onto the bus; the first time stands.
+    pub fn note_published(&self, at: Instant) {
+        let _ = self.published.set(at);
+    }
+
+    /// When it went onto the bus, if it came that way.
+    pub fn published(&self) -> Option<Instant> {
+        self.published.get().copied()
     }
 
     /// The complete WebSocket text frame.
@@ -148,17 +201,65 @@ impl LoggedEvent {
         &self.frame
     }
 
-    /// The same frame for a connection from which `skipped` revisions before this one were withheld.
-    pub fn frame_after(&self, skipped: u64) -> Bytes {
-        let message = self.message();
-        let mut text = String::with_capacity(message.len() + 32);
-        write!(text, r#"{{"skipped":{skipped},"#).expect("writing to a string cannot fail");
-        text += std::str::from_utf8(&message[1..]).expect("a message is text that begins with a brace");
-        frame::text(&text)
-    }
-
     /// The JSON message alone.
     pub fn message(&self) -> Bytes {
         frame::message(&self.frame)
+    }
+
+    /// The message without its first brace, deflated: once, for all who agreed on that.
+    pub fn deflated_tail(&self) -> &Bytes {
+        self.deflated_tail.get_or_init(|| deflate::deflated_tail(&self.message()))
+    }
+
+    /// What a changed definition means for who listens to it; `None`: it is no change of a definition.
+    pub fn definition_change(&self) -> Option<DefinitionChange> {
+        #[derive(Deserialize)]
+        struct Message {
+            payload: Payload,
+        }
+        #[derive(Deserialize)]
+        struct Payload {
+            changes: DefinitionChange,
+        }
+        if self.kind != EventKind::CharacteristicUpdate {
+            return None;
+        }
+        let message: Message = serde_json::from_slice(&self.message()).ok()?;
+        Some(message.payload.changes)
+    }
+
+    /// In which group the characteristic of a violation was when it was found; `None`: it is no violation.
+    pub fn group_of_violation(&self) -> Option<Option<String>> {
+        #[derive(Deserialize)]
+        struct Message {
+            payload: Payload,
+        }
+        #[derive(Deserialize)]
+        struct Payload {
+            #[serde(default)]
+            group: Option<String>,
+        }
+        if self.kind != EventKind::Violation {
+            return None;
+        }
+        let message: Message = serde_json::from_slice(&self.message()).ok()?;
+        Some(message.payload.group)
+    }
+
+    /// The violation that an acknowledgement answers.
+    pub fn acknowledged(&self) -> Option<ViolationId> {
+        #[derive(Deserialize)]
+        struct Message {
+            payload: Payload,
+        }
+        #[derive(Deserialize)]
+        struct Payload {
+            violation_id: ViolationId,
+        }
+        if self.kind != EventKind::AckUpdate {
+            return None;
+        }
+        let message: Message = serde_json::from_slice(&self.message()).ok()?;
+        Some(message.payload.violation_id)
     }
 }

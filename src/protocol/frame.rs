@@ -10,6 +10,12 @@ const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 
+/// The first byte of a text message in one frame.
+pub const FINAL_TEXT: u8 = FIN | TEXT;
+
+/// The same for a message that is deflated (RFC 7692, section 6).
+pub const DEFLATED_TEXT: u8 = FIN | 0x40 | TEXT;
+
 /// A text message, ready to be written to any number of sockets.
 pub fn text(message: &str) -> Bytes {
     encode(TEXT, message.as_bytes())
@@ -25,10 +31,15 @@ pub fn pong(payload: &[u8]) -> Bytes {
     encode(PONG, payload)
 }
 
-/// A close frame with code and reason.
+/// A close frame with code and its usual reason.
 pub fn close(code: CloseCode) -> Bytes {
+    close_saying(code, code.reason())
+}
+
+/// A close frame with code and a reason of at most 123 bytes.
+pub fn close_saying(code: CloseCode, reason: &str) -> Bytes {
     let mut body = Vec::from(code.code().to_be_bytes());
-    body.extend_from_slice(code.reason().as_bytes());
+    body.extend_from_slice(reason.as_bytes());
     encode(CLOSE, &body)
 }
 
@@ -42,20 +53,25 @@ pub fn message(frame: &Bytes) -> Bytes {
     frame.slice(header.min(frame.len())..)
 }
 
-fn encode(opcode: u8, payload: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(payload.len() + 10);
-    frame.put_u8(FIN | opcode);
-    match payload.len() {
-        short @ 0..=125 => frame.put_u8(short as u8),
+/// Writes what stands before a payload of `length` bytes.
+pub fn put_header(out: &mut BytesMut, first_byte: u8, length: usize) {
+    out.put_u8(first_byte);
+    match length {
+        short @ 0..=125 => out.put_u8(short as u8),
         medium @ 126..=0xFFFF => {
-            frame.put_u8(126);
-            frame.put_u16(medium as u16);
+            out.put_u8(126);
+            out.put_u16(medium as u16);
         }
         long => {
-            frame.put_u8(127);
-            frame.put_u64(long as u64);
+            out.put_u8(127);
+            out.put_u64(long as u64);
         }
     }
+}
+
+fn encode(opcode: u8, payload: &[u8]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(payload.len() + 10);
+    put_header(&mut frame, FIN | opcode, payload.len());
     frame.put_slice(payload);
     frame.freeze()
 }

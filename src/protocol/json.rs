@@ -56,6 +56,7 @@ impl<'de> Deserialize<'de> for JsonObject {
 }
 
 /// A value that is read from a JSON object only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

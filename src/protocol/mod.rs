@@ -5,6 +5,7 @@
 
 pub mod client_side;
 pub mod close;
+pub mod deflate;
 pub mod event;
 pub mod frame;
 pub mod json;
@@ -12,6 +13,7 @@ pub mod payload;
 pub mod problem;
 pub mod rest;
 pub mod schema;
+pub mod snapshot;
 pub mod socket;
 pub mod time;
 pub mod update;

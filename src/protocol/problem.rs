@@ -63,6 +63,21 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub acknowledgement: Option<AcknowledgementView>,
+    /// Where the log stands, where a position is not in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub log: Option<LogView>,
+}
+
+/// Where the event log stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogView {
+    /// Names the log: positions of another one mean nothing in it.
+    pub epoch: String,
+    /// Events up to here were removed.
+    pub floor_seq: u64,
+    /// The newest event stands here.
+    pub head_seq: u64,
 }
 
 /// An answer that a violation has already got.

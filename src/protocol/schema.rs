@@ -22,8 +22,10 @@ use crate::domain::rules::{Preset, Severity};
 use crate::domain::run_length::RunLengthMethod;
 use crate::domain::sample::Mode;
 use crate::domain::violation::ViolationStatus;
+use crate::protocol::event::EventKind;
 use crate::protocol::json::{JsonObject, MAX_OBJECT_BYTES};
-use crate::protocol::rest::{BatchAcknowledge, SampleRequest, SetLimits};
+use crate::protocol::rest::{BatchAcknowledge, ConnectionNumber, ConnectionOrder, SampleRequest, SetLimits};
+use crate::protocol::socket::Quality;
 
 /// A schema by its name, as `ToSchema` collects them.
 pub type Named = (String, RefOr<Schema>);
@@ -96,6 +98,8 @@ ids! {
     ViolationId;
     /// One set of control limits, which is also one phase of a characteristic.
     LimitsId;
+    /// One connection to this process; never used twice by it.
+    ConnectionNumber;
 }
 
 closed_lists! {
@@ -123,8 +127,14 @@ closed_lists! {
     Severity { Info Warning Critical }
     /// A named rule set: all eight; 1, 5, 6 and 2 with eight points; 1, 2, 5, 6 (the default); 1 alone.
     Preset { Nelson WesternElectric Balanced Outlier }
+    /// What an event tells of.
+    EventKind { Sample Violation AckUpdate ControlLimits SampleUpdate ViolationUpdate CharacteristicUpdate }
     /// Whether a violation still holds, or re-judging found that it does not.
     ViolationStatus { Open Withdrawn }
+    /// How good a connection is by its newest round trip: below 20, 50, 100 or 200 ms, or slower.
+    Quality { Excellent Good Fair Poor Critical }
+    /// Which connections come first: those with the most bytes waiting, or those that have taken nothing for longest.
+    ConnectionOrder { Queued Stalled }
 }
 
 texts! {
@@ -136,6 +146,10 @@ texts! {
     Text: 0 to 4_000, r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$";
     /// The integrator's own id: 1 to 128 visible characters.
     Key: 1 to 128, r"^[^\s\u0000-\u001F\u007F-\u009F]+$";
+    /// The integrator's own id, as far as it can stand in a list.
+    ListedKey: 1 to 128, r"^[^\s,\u0000-\u001F\u007F-\u009F]+$";
+    /// A position in the event log: `EPOCH.SEQ`.
+    LogPosition: 3 to 80, r"^[0-9A-Za-z]{1,64}\.[0-9]{1,15}$";
     /// What a caller calls its request: 1 to 128 visible ASCII characters.
     HeaderKey: 1 to 128, r"^[!-~]+$";
     /// A path of names that are not blank, such as `plant/line4/press`.

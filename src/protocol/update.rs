@@ -87,6 +87,11 @@ impl CharacteristicUpdate {
         let CharacteristicChange { characteristic_id, user, at, .. } = change;
         Self { characteristic_id: *characteristic_id, changes, user: user.clone(), timestamp: *at }
     }
+
+    /// Whether there is no such characteristic any more.
+    pub fn is_deletion(&self) -> bool {
+        self.changes.get("deleted") == Some(&Value::Bool(true))
+    }
 }
 
 fn one(name: &str, value: Value) -> Map<String, Value> {

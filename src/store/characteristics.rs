@@ -104,6 +104,25 @@ impl Store {
         read!(self, characteristics::ids_by_key(keys))
     }
 
+    /// The groups of all characteristics that are not deleted; an entry without one belongs to none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn groups(&self) -> Result<HashMap<CharacteristicId, Option<String>>, StoreError> {
+        read!(self, characteristics::groups())
+    }
+
+    /// The same of these characteristics, as far as they exist.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn groups_of(
+        &self,
+        ids: &[CharacteristicId],
+    ) -> Result<HashMap<CharacteristicId, Option<String>>, StoreError> {
+        read!(self, characteristics::groups_of(ids))
+    }
+
     /// How many characteristics of each group are in each state, without retired ones.
     ///
     /// # Errors

@@ -16,6 +16,26 @@ macro_rules! read {
     };
 }
 
+/// The same within one transaction that only reads: all its statements see one moment.
+macro_rules! read_at_once {
+    ($store:expr, $module:ident::$function:ident($($argument:expr),*)) => {
+        match &$store.backend {
+            $crate::store::Backend::Sqlite(database) => {
+                let mut moment = database.moment().await?;
+                let read = $crate::store::sqlite::sql::$module::$function(&mut moment, $($argument),*).await;
+                moment.rollback().await?;
+                read
+            }
+            $crate::store::Backend::Postgres(database) => {
+                let mut moment = database.moment().await?;
+                let read = $crate::store::postgres::sql::$module::$function(&mut moment, $($argument),*).await;
+                moment.rollback().await?;
+                read
+            }
+        }
+    };
+}
+
 /// Runs a function of `sql/` within a transaction, and notes whether the database is there.
 macro_rules! within {
     ($transaction:expr, $module:ident::$function:ident($($argument:expr),*)) => {{

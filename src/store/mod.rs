@@ -33,8 +33,10 @@ mod reason_codes;
 mod retention;
 mod rows;
 mod samples;
+mod search;
 mod space;
 mod sqlite;
+mod state;
 mod transaction;
 mod violations;
 
@@ -51,12 +53,15 @@ pub use foreign::Taken;
 pub use head::LogHead;
 pub use idempotency::{KeptAnswer, RequestKey};
 pub use inspection::{Inspection, Unsound};
+pub use log::FirstRevisions;
 pub use retention::{RemovedOf, SampleRange};
 pub use samples::{
     KeyedSample, NeighbourFilter, Neighbours, RecentFilter, RecentSample, Rejudged, SampleFilter,
     SampleRecord,
 };
+pub use search::{EventFilter, FoundEvents};
 pub use space::Space;
+pub use state::CharacteristicState;
 pub use transaction::{Elsewhere, Transaction};
 pub use violations::{ViolationFilter, ViolationRecord};
 

@@ -73,8 +73,8 @@ const ABSENCES: [Absence; 12] = [
         but: &[],
         in_tests: false,
         why: "the broadcaster knows lanes and frames; whose socket they leave by is http/ws's affair",
-        planted: &[("src/broadcast/session.rs", "use actix_ws::Session;")],
-        clean: &[("src/http/ws/mod.rs", "use actix_ws::Session;")],
+        planted: &[("src/broadcast/session.rs", "use actix_http::ws::Parser;")],
+        clean: &[("src/http/ws/mod.rs", "use actix_http::ws::Parser;")],
     },
     Absence {
         place: Place::In(&["notify"]),
@@ -93,7 +93,7 @@ const ABSENCES: [Absence; 12] = [
         why: "notifiers are served from the ledger, and know no sockets",
         planted: &[
             ("src/notify/webhook/mod.rs", "use tokio::net::TcpStream;"),
-            ("src/notify/dispatcher.rs", "use actix_ws::Session;"),
+            ("src/notify/dispatcher.rs", "use actix_http::ws::Parser;"),
             ("src/notify/dispatcher.rs", "use tokio_tungstenite::connect_async;"),
         ],
         clean: &[

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, TestApp, TestAppBuilder};
 
 pub const READ: &str = "read-0123456789abcdef";
-const INGEST: &str = "ingest-0123456789abcdef";
+pub const INGEST: &str = "ingest-0123456789abcdef";
 const OPERATE: &str = "operate-0123456789abcdef";
 pub const ADMIN: &str = "admin-0123456789abcdef";
 const BACKEND: &str = "backend-0123456789abcdef";
@@ -50,6 +50,8 @@ fn routes() -> Vec<(&'static str, &'static str, Option<Value>, &'static [&'stati
         ("POST", "/events", Some(json!([])), &[INGEST, ADMIN]),
         ("GET", "/characteristics/1/control-limits", None, all_that_read),
         ("GET", "/characteristics/1/chart-data", None, all_that_read),
+        ("GET", "/characteristics/1/chart.svg", None, all_that_read),
+        ("GET", "/characteristics/1/chart.png", None, all_that_read),
         ("GET", "/samples", None, all_that_read),
         ("GET", "/samples/1", None, all_that_read),
         ("GET", "/violations", None, all_that_read),

@@ -70,6 +70,7 @@ async fn what_cannot_be_served_is_told() {
         ("[store]\nurl = 'sqlite:///nowhere/at/all.db'\n", "FAILED  database"),
         ("[[auth.tokens]]\nname = 'x'\ntoken = 'short'\nroles = ['read']\n", "FAILED  tokens"),
         ("[broadcast]\nping_interval_ms = 0\n", "FAILED  settings"),
+        ("[http]\nkeep_alive_ms = 0\nrequest_timeout_ms = 0\n", "http.request_timeout_ms"),
     ] {
         std::fs::write(&settings, text).expect("written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_andon"));

@@ -53,3 +53,24 @@ async fn nobody_goes_on_with_a_log_that_was_renewed() {
     let told = ended.expect_err("it cannot go on");
     assert!(matches!(told, AppError::CannotGoOn { source: StoreError::Renewed, .. }), "{told:?}");
 }
+
+/// Whoever reads the log next finds it: its positions mean nothing to anybody any more.
+#[tokio::test]
+async fn clients_of_a_log_that_was_renewed_are_told_to_subscribe_afresh() {
+    if !on_postgres() {
+        return; // there nobody can renew it meanwhile
+    }
+    // So that the relay does not find it first.
+    let app = TestApp::builder().with(|s| s.relay.poll_interval_ms = 3_600_000).spawn().await;
+    let bore = app.given_a_chart("Bore").await;
+    let mut listening = app.socket().await.subscribed_to([bore]).await;
+    let mut idle = app.socket().await;
+    let settings = Settings { url: address_of(&app.database()), ..Settings::default() };
+    renew_epoch(&settings).await.expect("renewed");
+    idle.send(&json!({"type": "subscribe", "characteristic_ids": [bore], "snapshot": true})).await;
+    assert_eq!(idle.close_code().await, Some(4010));
+    // Those of the other shard live on the bus alone, until the relay finds it.
+    listening.send(&json!({"type": "subscribe", "characteristic_ids": [bore], "snapshot": true})).await;
+    assert_eq!(listening.close_code().await, Some(4010));
+    assert_eq!(app.metric("andon_connections_closed_total{reason=\"new_epoch\"}").await, 2.0);
+}

@@ -57,8 +57,18 @@ fn normalise(value: &mut Value) {
             for (name, member) in members {
                 match (name.as_str(), &*member) {
                     ("epoch", Value::String(_)) => *member = json!("<epoch>"),
+                    ("latency_ms" | "jitter_ms" | "age_seconds", Value::Number(_)) => {
+                        *member = json!("<time>");
+                    }
+                    ("quality", Value::String(_)) => *member = json!("<quality>"),
+                    ("queued_frames" | "queued_bytes" | "stalled_ms", _) => *member = json!("<momentary>"),
+                    ("next", Value::String(position)) => {
+                        let (_, seq) = position.split_once('.').expect("epoch and position");
+                        *member = json!(format!("<epoch>.{seq}"));
+                    }
                     (
-                        "server_time" | "received_at" | "created_at" | "ack_timestamp" | "timestamp",
+                        "server_time" | "received_at" | "connected_at" | "created_at" | "ack_timestamp"
+                        | "timestamp",
                         Value::String(time),
                     ) if time != MOMENT => {
                         assert!(time.len() == MOMENT.len() && time.ends_with('Z'), "{name}: {time}");
@@ -138,8 +148,26 @@ async fn messages_look_as_their_golden_files_say() {
     golden.add("subscribed_all", socket.next_of_type("subscribed").await);
     socket.send(&json!({"type": "ping", "t": {"sent": 1.5}})).await;
     golden.add("pong", socket.next_of_type("pong").await);
-    socket.send(&json!({"type": "subscribe", "characteristic_ids": [1], "snapshot": true})).await;
+    socket.send(&json!({"type": "subscribe", "characteristic_ids": [1], "mood": true})).await;
     golden.add("error", socket.next_of_type("error").await);
+    socket.send(&json!({"type": "subscribe", "characteristic_ids": [1], "snapshot": true})).await;
+    socket.next_of_type("subscribed").await;
+    golden.add("snapshot", socket.next_of_type("snapshot").await);
+    let mut again = app.socket().await;
+    let since = json!({"epoch": again.welcome["payload"]["epoch"], "seq": 3});
+    again.send(&json!({"type": "subscribe", "characteristic_ids": [1], "since": since})).await;
+    golden.add("subscribed_recovered", again.next_of_type("subscribed").await);
+    let resumed = loop {
+        let message = again.next().await;
+        if message["type"] == "resumed" {
+            break message; // the missed events stand before it
+        }
+    };
+    golden.add("resumed", resumed);
+    again.send(&json!({"type": "status"})).await;
+    let mut status = again.next_of_type("status").await;
+    (status["payload"]["latency_ms"], status["payload"]["quality"]) = (Value::Null, Value::Null);
+    golden.add("status", status);
     assert_eq!(app.call("PATCH", "/characteristics/1", Some(&another_chart())).await.0, 200);
     golden.add("characteristic_update", socket.next_of_type("characteristic_update").await);
     assert_eq!(app.call("DELETE", "/characteristics/2?with_history=true", None).await.0, 204);
@@ -203,6 +231,11 @@ async fn answers_look_as_their_golden_files_say() {
     let (path, rules) = ("/characteristics/1/rules", json!([{"rule_id": 1}, {"rule_id": 2}]));
     golden.add("rules_pending", app.set(path, &rules).await);
     golden.add("groups", app.get("/groups").await);
+    golden.add("events", app.get("/events?types=violation,ack_update&limit=2").await);
+    let (_, mut passed) = app.call("GET", "/events?after=0123456789abcdef.7", None).await;
+    assert!(passed["detail"].as_str().is_some_and(|detail| detail.contains("another log")), "{passed}");
+    passed["detail"] = json!("<where to go on>");
+    golden.add("problem_with_log", passed);
     golden.add(
         "characteristic_changed",
         app.call("PATCH", "/characteristics/1", Some(&another_chart())).await.1,

@@ -1,43 +1,102 @@
-//! Clients of other languages: the programs in `examples/clients`, against the real server.
+//! Programs that listen: those of other languages in `examples/clients`, and `andon tail`, against the real server.
 //!
 //! `.ci/test` prepares what they need and says where it is. Without that, CI fails and others skip.
 
 use std::process::Stdio;
+use std::sync::Arc;
 
+use andon::protocol::deflate;
+use bytes::{BufMut as _, BytesMut};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::support::{DEADLINE, TestApp};
+use crate::support::{DEADLINE, Door, TestApp};
 
-/// Runs a client program and checks what it hears: its own subscription, sample, violation, acknowledgement.
-async fn hears_everything(mut program: Command) {
-    let app = TestApp::spawn().await;
+/// A program that prints each message in a line.
+struct Program {
+    running: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    fn start(mut command: Command) -> Self {
+        command.kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = command.spawn().expect("the client starts");
+        let lines = BufReader::new(running.stdout.take().expect("piped")).lines();
+        Self { running, lines }
+    }
+
+    async fn next(&mut self) -> Value {
+        let line = timeout(DEADLINE, self.lines.next_line()).await.expect("a line in time");
+        serde_json::from_str(&line.expect("readable").expect("the client goes on")).expect("JSON")
+    }
+
+    /// Passes over whatever else is said.
+    async fn next_of(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.next().await;
+            if message["type"] == kind {
+                return message;
+            }
+            assert!(!message["revision"].is_u64(), "expected {kind}, got {message}");
+        }
+    }
+
+    /// Ends it; gives what it said beside.
+    async fn end(mut self) -> String {
+        self.running.kill().await.expect("it runs");
+        let (mut stderr, mut said) = (self.running.stderr.take().expect("piped"), String::new());
+        stderr.read_to_string(&mut said).await.expect("text");
+        said
+    }
+}
+
+/// Hears what happens, what happened while it was away, and what happens then: each event once, and all in order. Gives
+/// what it said beside. `arguments` are those of a program that is to listen to a characteristic.
+async fn goes_on_after_a_restart(
+    mut command: Command,
+    arguments: impl Fn(String, i64) -> Vec<String>,
+) -> String {
+    let quick_return = || TestApp::builder().with(|s| s.broadcast.return_window_ms = 50);
+    let (app, door) = (quick_return().spawn().await, Door::open().await);
     let bore = app.given_a_chart("Bore").await;
-    let mut idle = app.socket().await;
-    program.args([app.url(""), bore.to_string()]).kill_on_drop(true).stdout(Stdio::piped());
-    let mut running = program.spawn().expect("the client starts");
-    let mut lines = BufReader::new(running.stdout.take().expect("piped")).lines();
-    let mut next = async || {
-        let line = timeout(DEADLINE, lines.next_line()).await.expect("a line in time");
-        let line = line.expect("readable").expect("the client goes on");
-        serde_json::from_str::<Value>(&line).expect("JSON")
+    door.lead_to(Some(app.address));
+    command.args(arguments(format!("http://{}", door.address), bore));
+    let mut program = Program::start(command);
+    let mut due = program.next_of("subscribed").await["seq"].as_u64().expect("a position");
+    let mut assert_next = async |program: &mut Program, kind: &str| {
+        due += 1;
+        let event = program.next_of(kind).await;
+        assert_eq!(event["seq"], due, "{event}");
+        event
     };
-    assert_eq!(next().await["type"], "welcome");
-    assert_eq!(next().await["type"], "subscribed");
     let violation = app.given_a_violation_on(bore).await;
-    assert_eq!(next().await["type"], "sample");
-    let heard = next().await;
-    assert_eq!(
-        (heard["type"].as_str(), heard["payload"]["id"].as_i64()),
-        (Some("violation"), Some(violation))
-    );
-    let update = next().await;
-    assert_eq!(update["type"], "ack_update");
-    assert_eq!(update, idle.next_of_type("ack_update").await);
-    let ended = timeout(DEADLINE, running.wait()).await.expect("ends in time").expect("ends");
-    assert!(ended.success());
+    assert_next(&mut program, "sample").await;
+    assert_eq!(assert_next(&mut program, "violation").await["payload"]["id"], violation);
+    app.acknowledge(violation, "ann").await;
+    assert_next(&mut program, "ack_update").await;
+
+    let directory = Arc::clone(app.directory());
+    door.lead_to(None);
+    app.stop().await.expect("stopped");
+    let app = quick_return().on_database_of(&directory).spawn().await;
+    let violation = app.given_a_violation_on(bore).await;
+    app.acknowledge(violation, "ann").await;
+    app.given_a_violation_on(bore).await;
+    door.lead_to(Some(app.address));
+    assert_eq!(program.next_of("subscribed").await["recovered"], true);
+    for kind in ["sample", "violation", "ack_update", "sample", "violation"] {
+        assert_next(&mut program, kind).await;
+    }
+    assert_eq!(program.next_of("resumed").await["replayed"], 5);
+    app.given_a_violation_on(bore).await;
+    assert_next(&mut program, "sample").await;
+    assert_next(&mut program, "violation").await;
+    let said = program.end().await;
+    assert!(!said.contains("missing"), "{said}");
+    said
 }
 
 /// What `.ci/test` prepared, or `None` where it may be missing.
@@ -51,22 +110,55 @@ pub fn prepared(name: &str) -> Option<String> {
     found
 }
 
-fn client(file: &str) -> String {
+fn example(file: &str) -> String {
     format!("{}/examples/clients/{file}", env!("CARGO_MANIFEST_DIR"))
 }
 
-#[tokio::test]
-async fn a_python_client_sees_an_alert_and_answers_it() {
-    let Some(python) = prepared("TEST_PYTHON") else { return };
-    let mut program = Command::new(python);
-    program.arg(client("alerts.py"));
-    hears_everything(program).await;
+fn server_and_id(server: String, id: i64) -> Vec<String> {
+    vec![server, id.to_string()]
 }
 
 #[tokio::test]
-async fn a_node_client_sees_an_alert_and_answers_it() {
+async fn a_python_client_goes_on_where_it_was() {
+    let Some(python) = prepared("TEST_PYTHON") else { return };
+    let mut command = Command::new(python);
+    command.arg(example("alerts.py"));
+    goes_on_after_a_restart(command, server_and_id).await;
+}
+
+#[tokio::test]
+async fn a_node_client_goes_on_where_it_was() {
     let Some(modules) = prepared("TEST_NODE_MODULES") else { return };
-    let mut program = Command::new("node");
-    program.env("NODE_PATH", modules).arg(client("alerts.mjs"));
-    hears_everything(program).await;
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", modules).arg(example("alerts.mjs"));
+    goes_on_after_a_restart(command, server_and_id).await;
+}
+
+#[tokio::test]
+async fn andon_tail_goes_on_where_it_was_and_says_so() {
+    let arguments = |server: String, id: i64| {
+        ["tail", "--json", "--server", &server, "--characteristic", &id.to_string()]
+            .map(str::to_owned)
+            .to_vec()
+    };
+    let said = goes_on_after_a_restart(Command::new(env!("CARGO_BIN_EXE_andon")), arguments).await;
+    for told in ["trying again in", "connected again; what was missed follows", "5 events came late"] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_deflated_here_python_inflates() {
+    let Some(python) = prepared("TEST_PYTHON") else { return };
+    let message = format!(r#"{{"type":"sample","payload":[{}0]}}"#, "7.5,0.25,".repeat(50));
+    for head in ["{", r#"{"skipped":3,"#] {
+        let mut payload = BytesMut::new();
+        deflate::put_stored(&mut payload, head.as_bytes());
+        payload.put_slice(&deflate::deflated_tail(message.as_bytes()));
+        let hex: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
+        let program = "import sys, zlib; d = zlib.decompressobj(-15); \
+                       print(d.decompress(bytes.fromhex(sys.argv[1]) + b'\\0\\0\\xff\\xff').decode())";
+        let output = Command::new(&python).args(["-c", program, &hex]).output().await.expect("Python runs");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), [head, &message[1..]].concat());
+    }
 }

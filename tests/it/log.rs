@@ -50,7 +50,8 @@ async fn the_log_the_bus_and_a_client_tell_the_same() {
     let app = TestApp::builder()
         .with(|settings| {
             settings.services.commands_per_commit = 7; // so that plans fall into many commits
-            settings.broadcast.queue_frames = 100_000; // the client reads only at the end
+            settings.broadcast.sample_queue_bytes = 1 << 30; // the client reads only at the end
+            settings.broadcast.alert_queue_bytes = 1 << 30;
         })
         .spawn()
         .await;

@@ -95,7 +95,11 @@ async fn settings_that_cannot_work_together_are_refused_by_name() {
     let slow = TestApp::builder().with(|s| s.broadcast.ping_interval_ms = s.broadcast.pong_timeout_ms);
     let endless = TestApp::builder().with(|s| s.broadcast.heartbeat_seconds = f64::INFINITY);
     let slash = TestApp::builder().with(|s| s.http.allowed_origins = vec!["https://spc.example/".to_owned()]);
+    let nobody = TestApp::builder().with(|s| s.http.connections = 0);
+    let never = TestApp::builder().with(|s| s.http.connects_per_second_per_address = f64::NAN);
     for (builder, culprit) in [
+        (nobody, "http.connections "),
+        (never, "http.connects_per_second_per_address"),
         (slow, "broadcast.ping_interval_ms"),
         (endless, "broadcast.heartbeat_seconds"),
         (slash, "http.allowed_origins"),

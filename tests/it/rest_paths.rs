@@ -127,12 +127,12 @@ async fn what_happened_is_counted() {
     assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
     assert!(metrics.text.ends_with("# EOF\n"), "{}", metrics.text);
     assert!(app.metric("andon_commits_total").await >= 3.0);
-    assert_eq!(app.metric("andon_connections").await, 0.0);
+    assert_eq!(app.metric("andon_connections{kind=\"websocket\"}").await, 0.0);
     let socket = app.socket().await;
-    assert_eq!(app.metric("andon_connections").await, 1.0);
+    assert_eq!(app.metric("andon_connections{kind=\"websocket\"}").await, 1.0);
     drop(socket);
     crate::support::eventually("the connection is gone", async || {
-        (app.metric("andon_connections").await == 0.0).then_some(())
+        (app.metric("andon_connections{kind=\"websocket\"}").await == 0.0).then_some(())
     })
     .await;
 }

@@ -13,7 +13,7 @@ const TEXT: u8 = 0x81;
 /// Nobody is connected any more, and the end was counted under this reason.
 async fn assert_ended(app: &TestApp, reason: &str) {
     eventually("the connection is counted out", async || {
-        let open = app.metric("andon_connections").await;
+        let open = app.metric("andon_connections{kind=\"websocket\"}").await;
         let ended = app.metric(&format!("andon_connections_closed_total{{reason=\"{reason}\"}}")).await;
         (open == 0.0 && ended == 1.0).then_some(())
     })
@@ -143,8 +143,10 @@ async fn a_stopping_server_sends_its_clients_away_and_ends() {
 async fn a_server_with_a_deaf_client_stops_all_the_same() {
     let app = TestApp::builder().with(|s| s.stop.grace_ms = 500).spawn().await;
     let _deaf = RawSocket::connect(app.address, None).await;
-    eventually("it is connected", async || (app.metric("andon_connections").await == 1.0).then_some(()))
-        .await;
+    eventually("it is connected", async || {
+        (app.metric("andon_connections{kind=\"websocket\"}").await == 1.0).then_some(())
+    })
+    .await;
     assert!(app.stop().await.is_ok());
 }
 
@@ -174,13 +176,13 @@ async fn a_client_that_answers_pings_stays() {
     for _ in 0..10 {
         socket.next_of_type("heartbeat").await; // a second, of which it is silent but for pongs
     }
-    assert_eq!(app.metric("andon_connections").await, 1.0);
+    assert_eq!(app.metric("andon_connections{kind=\"websocket\"}").await, 1.0);
 }
 
 /// Sends samples until only so many clients are left; gives their number.
 async fn until_only(left: f64, app: &TestApp, bore: i64) -> u64 {
     let mut sent = 0;
-    while app.metric("andon_connections").await > left {
+    while app.metric("andon_connections{kind=\"websocket\"}").await > left {
         sent += app.measure_all(bore, &[10.0; 200]).await.len() as u64;
         assert!(sent < 200_000, "it is still there");
     }
@@ -190,7 +192,10 @@ async fn until_only(left: f64, app: &TestApp, bore: i64) -> u64 {
 #[tokio::test]
 async fn a_client_that_never_reads_is_let_go_and_the_others_get_everything() {
     let app = TestApp::builder()
-        .with(|s| (s.broadcast.queue_frames, s.http.peer_timeout_ms) = (300, 3_000))
+        .with(|s| {
+            (s.broadcast.stall_timeout_ms, s.http.peer_timeout_ms) = (1_000, 3_000);
+            s.broadcast.sample_queue_bytes = 1 << 30; // the reader gets every sample, even if it is late
+        })
         .spawn()
         .await;
     let bore = app.given_a_chart("Bore").await;
@@ -225,8 +230,23 @@ async fn a_client_that_never_reads_is_let_go_and_the_others_get_everything() {
 }
 
 #[tokio::test]
+async fn a_goodbye_is_answered_with_the_end_of_the_connection() {
+    let app = TestApp::builder().with(|s| s.http.disconnect_timeout_ms = 600_000).spawn().await;
+    let mut client = RawSocket::connect(app.address, None).await;
+    client.send(0x88, &1_000u16.to_be_bytes()).await;
+    assert_eq!(close_code(&client.read_to_the_end().await), Some(1000));
+    // Where the server was the first to say it, the client's own is waited for, whatever comes before it.
+    let mut client = RawSocket::connect(app.address, None).await;
+    client.send(TEXT, &[0xFF]).await;
+    while client.next_frame().await.0 != 0x88 {}
+    client.send(TEXT, b"too late").await;
+    client.send(0x88, &1_007u16.to_be_bytes()).await;
+    assert_eq!(client.read_to_the_end().await, b"");
+}
+
+#[tokio::test]
 async fn a_slow_client_that_reads_on_learns_why_it_was_let_go() {
-    let app = TestApp::builder().with(|s| s.broadcast.queue_frames = 300).spawn().await;
+    let app = TestApp::builder().with(|s| s.broadcast.stall_timeout_ms = 500).spawn().await;
     let bore = app.given_a_chart("Bore").await;
     let mut slow = RawSocket::connect(app.address, Some(4_096)).await;
     slow.send(TEXT, json!({"type": "subscribe", "characteristic_ids": [bore]}).to_string().as_bytes()).await;
@@ -241,7 +261,7 @@ async fn a_deaf_client_whose_window_is_closed_is_cut_off_too() {
     let app = TestApp::builder()
         .with(|s| {
             (s.broadcast.ping_interval_ms, s.broadcast.pong_timeout_ms) = (50, 1_500);
-            (s.http.peer_timeout_ms, s.broadcast.queue_frames) = (400, 1_000_000);
+            s.http.peer_timeout_ms = 400;
         })
         .spawn()
         .await;
@@ -252,8 +272,10 @@ async fn a_deaf_client_whose_window_is_closed_is_cut_off_too() {
     assert!(deaf.is_held_by_the_server());
     app.measure_all(bore, &[10.0; 10_000]).await;
     eventually("the connection is really gone", async || (!deaf.is_held_by_the_server()).then_some(())).await;
-    eventually("it is counted out", async || (app.metric("andon_connections").await == 0.0).then_some(()))
-        .await;
+    eventually("it is counted out", async || {
+        (app.metric("andon_connections{kind=\"websocket\"}").await == 0.0).then_some(())
+    })
+    .await;
     tokio::time::timeout(Duration::from_secs(5), app.stop())
         .await
         .expect("nothing holds the server")

@@ -1,10 +1,10 @@
 //! Cursor subscriptions: order, gaps, positions, cancellation, and whose code runs under the lock.
 
 use std::pin::pin;
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Wake, Waker};
 
-use super::{DEADLINE, at_most, bus_of, drain, event, lagged, soon};
+use super::{at_most, bus_of, drain, event, finishes, lagged, soon};
 use crate::bus::{EventBus, Lagged, Next, NextBatch, OutOfRing, Settings};
 
 #[test]
@@ -257,6 +257,9 @@ fn the_clone_and_the_drop_of_an_event_may_use_the_bus() {
             assert!(matches!(one.try_next(), Some(Next::Event { .. })));
         }
         bus.publish_all([Intrusive(Arc::clone(&cell)), Intrusive(Arc::clone(&cell))]).unwrap();
+        let mut paged = vec![];
+        bus.page(4, at_most(8), &mut paged).unwrap();
+        assert_eq!(paged.len(), 2);
         other.seek(4).unwrap();
         assert_eq!(other.try_next_batch(at_most(8), &mut out), Some(NextBatch::Events));
     });
@@ -280,13 +283,4 @@ fn a_waker_may_use_the_bus() {
         bus.publish('a').unwrap();
         assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
     });
-}
-
-fn finishes(work: impl FnOnce() + Send + 'static) {
-    let (done, finished) = mpsc::channel();
-    std::thread::spawn(move || {
-        work();
-        done.send(()).unwrap();
-    });
-    finished.recv_timeout(DEADLINE).expect("it finishes before the deadline");
 }

@@ -4,11 +4,13 @@
 
 mod cursors;
 mod handlers;
+mod pages;
 mod properties;
 mod shutdowns;
 mod threads;
 
 use std::num::NonZeroUsize;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -77,4 +79,13 @@ async fn until(condition: impl Fn() -> bool) {
         }
     })
     .await;
+}
+
+fn finishes(work: impl FnOnce() + Send + 'static) {
+    let (done, finished) = mpsc::channel();
+    std::thread::spawn(move || {
+        work();
+        done.send(()).unwrap();
+    });
+    finished.recv_timeout(DEADLINE).expect("it finishes before the deadline");
 }

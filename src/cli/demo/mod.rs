@@ -118,7 +118,7 @@ fn where_to_look(server: &str) -> io::Result<()> {
          \n  \
          live events       {andon} tail --server {server}\n  \
          what there is     curl '{api}/characteristics'\n  \
-         a chart           curl '{api}/characteristics/1/chart-data'\n  \
+         a chart           {api}/characteristics/1/chart.svg\n  \
          open violations   curl '{api}/violations?acknowledged=false'\n  \
          answer one        curl -X POST '{api}/violations/1/acknowledge' -H 'Content-Type: application/json' \\\n                    \
          -d '{{\"reason\":\"Tool Change\",\"user\":\"you\"}}'\n"

@@ -88,6 +88,20 @@ async fn silence_is_counted_across_cancelled_waits() {
 }
 
 #[tokio::test]
+async fn who_has_received_less_than_was_sent_is_deaf() {
+    let server = TestServer::start().await;
+    let (mut client, mut peer) = welcomed(&server, Greeting::default()).await;
+    for text in [heartbeat(0), ack(11, 7, 5), heartbeat(11), heartbeat(12)] {
+        peer.say(&text).await;
+    }
+    for _ in 0..3 {
+        within_deadline(client.next()).await.expect("all that was sent has arrived");
+    }
+    let error = next_error(&mut client).await;
+    assert!(matches!(error, ClientError::Deaf { sent: 12, received: 11 }) && !error.is_final(), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_ping_is_a_sign_of_life() {
     let server = TestServer::start().await;
     let (mut client, mut peer) = welcomed(&server, slower_heartbeats()).await;

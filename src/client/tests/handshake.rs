@@ -45,6 +45,19 @@ async fn a_refusal_says_why_and_whether_to_try_again() {
 
     let error = refused_by(&server, "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
     assert!(matches!(error, ClientError::Refused { status: 503, .. }) && !error.is_final(), "{error:?}");
+    assert_eq!(error.retry_after(), None);
+}
+
+#[tokio::test]
+async fn a_refusal_may_say_when_to_come_back_but_not_in_an_hour() {
+    let server = TestServer::start().await;
+    let date = "Fri, 20 Nov 2026 10:00:00 GMT";
+    for (told, kept) in [("7", Some(7)), ("3600", Some(300)), (date, None), ("-1", None)] {
+        let answer = format!("HTTP/1.1 429 Too Many\r\nretry-after: {told}\r\ncontent-length: 0\r\n\r\n");
+        let error = refused_by(&server, &answer).await;
+        assert_eq!(error.retry_after(), kept.map(Duration::from_secs), "{told}");
+        assert!(!error.is_final());
+    }
 }
 
 #[tokio::test]

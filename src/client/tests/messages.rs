@@ -4,9 +4,9 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::*;
-use crate::client::{Gap, Incoming};
+use crate::client::{Gap, Incoming, Repeated, Resumption};
 use crate::protocol::client_side::{EventMessage, EventPayload};
-use crate::protocol::socket::{ServerMessage, Subscription};
+use crate::protocol::socket::{Position, ServerMessage, Subscription};
 
 async fn next(client: &mut Client) -> Incoming {
     within_deadline(client.next()).await.expect("a message")
@@ -39,15 +39,18 @@ async fn events_arrive_typed_and_unknown_types_as_they_came() {
     let (mut client, mut peer) = welcomed(&server, Greeting::default()).await;
     let episode = r#"{"type":"episode","seq":12,"characteristic_id":7,"revision":6,"payload":{"id":1}}"#;
     let news = r#"{"type":"news","text":"lunch"}"#;
-    for text in [subscribed(7, "one", 10).as_str(), &ack(11, 7, 5), episode, news] {
+    let state = snapshot(12, 7, 6);
+    for text in [subscribed(7, "one", 10).as_str(), &ack(11, 7, 5), episode, &state, news] {
         peer.say(text).await;
     }
-    assert!(matches!(next(&mut client).await, Incoming::Server(ServerMessage::Subscribed { seq: 10, .. })));
+    let Incoming::Server(said) = next(&mut client).await else { panic!("subscribed comes first") };
+    assert!(matches!(said.message, ServerMessage::Subscribed { seq: 10, .. }));
     let event = next_event(&mut client).await;
     assert_eq!((event.seq, event.text()), (11, ack(11, 7, 5).as_str()));
     assert!(matches!(event.payload, EventPayload::AckUpdate(ack) if ack.user.as_deref() == Some("Kim")));
     let event = next_event(&mut client).await;
     assert!(matches!(event.payload, EventPayload::Other { ref name, .. } if name == "episode"));
+    assert!(matches!(next(&mut client).await, Incoming::Snapshot(snapshot) if snapshot.text() == state));
     assert!(matches!(next(&mut client).await, Incoming::Other(other) if other.text() == news));
     assert_eq!(client.position().seq, 12);
 }
@@ -65,6 +68,57 @@ async fn a_gap_is_told_before_the_event_that_shows_it() {
     assert!(matches!(next(&mut client).await, Incoming::Gap(found) if found == gap));
     assert_eq!(next_event(&mut client).await.revision, 7);
     assert_eq!(next_event(&mut client).await.revision, 8);
+}
+
+#[tokio::test]
+async fn an_event_that_was_there_before_is_told_and_not_handed_out() {
+    let server = TestServer::start().await;
+    let (mut client, mut peer) = welcomed(&server, Greeting::default()).await;
+    let first = ack(12, 7, 5);
+    let again_of_others = ack(12, 8, 40); // not subscribed to: known by its position
+    for text in [subscribed(7, "one", 10), first.clone(), first, again_of_others, ack(13, 7, 6)] {
+        peer.say(&text).await;
+    }
+    next(&mut client).await;
+    assert_eq!(next_event(&mut client).await.seq, 12);
+    for (characteristic, revision) in [(7, 5), (8, 40)] {
+        let repeated = Repeated { seq: 12, characteristic_id: id(characteristic), revision };
+        assert!(matches!(next(&mut client).await, Incoming::Repeated(found) if found == repeated));
+    }
+    assert_eq!(next_event(&mut client).await.seq, 13);
+}
+
+#[tokio::test]
+async fn a_client_alone_hears_what_it_missed_of_what_it_adds() {
+    let server = TestServer::start().await;
+    let (mut client, mut peer) = welcomed(&server, Greeting::default()).await;
+    client.subscribe(Subscription::these(vec![id(8)])).await.expect("open");
+    peer.say(&subscribed(8, "one", 10)).await;
+    peer.say(&sample(20, 8, 5)).await;
+    next(&mut client).await;
+    assert_eq!(next_event(&mut client).await.seq, 20);
+    let since = Position { epoch: "one".to_owned(), seq: 5 };
+    client.subscribe(Subscription::these(vec![id(7)]).since(since)).await.expect("open");
+    for text in [
+        ack(21, 9, 1),
+        recovered("one", 21, 4),
+        ack(6, 7, 5),
+        sample(18, 7, 6),
+        resumed(21, 2),
+        ack(22, 7, 7),
+    ] {
+        peer.say(&text).await;
+    }
+    let recovered = Resumption::Recovered { withheld: vec![] };
+    assert!(matches!(next(&mut client).await, Incoming::Resumption(found) if found == recovered));
+    assert!(matches!(next(&mut client).await, Incoming::Server(_)));
+    assert_eq!(client.position().seq, 5, "a break now would lose what is still to come");
+    assert_eq!(next_event(&mut client).await.seq, 6);
+    assert_eq!(next_event(&mut client).await.seq, 18);
+    assert_eq!(client.position().seq, 18);
+    assert_eq!(next_event(&mut client).await.seq, 21, "it came before the answer, and is told in its place");
+    assert!(matches!(next(&mut client).await, Incoming::Server(_)));
+    assert_eq!(next_event(&mut client).await.seq, 22);
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 mod breaks;
 mod handshake;
 mod messages;
+mod model;
+mod receipts;
 mod reconnection;
+mod resumption;
 
 use std::future::Future;
 use std::time::Duration;
@@ -97,11 +100,22 @@ impl TestServer {
 
     /// Welcomes a client and waits until it subscribes; that is answered with position `seq`.
     pub(crate) async fn welcome_subscriber(&self, greeting: Greeting) -> Peer {
-        let (epoch, seq) = (greeting.epoch, greeting.seq);
+        let answer = subscribed(7, greeting.epoch, greeting.seq);
+        self.welcome_to(greeting, &answer).await.0
+    }
+
+    /// Welcomes a client and answers its subscription with this; gives that, too.
+    pub(crate) async fn welcome_to(&self, greeting: Greeting, answer: &str) -> (Peer, Value) {
         let mut peer = self.welcome(greeting).await;
-        assert_eq!(peer.hear().await["type"], "subscribe");
-        peer.say(&subscribed(7, epoch, seq)).await;
-        peer
+        let subscription = peer.hear().await;
+        assert_eq!(subscription["type"], "subscribe");
+        peer.say(answer).await;
+        (peer, subscription)
+    }
+
+    /// Answers one request with a status and a header, and no body.
+    pub(crate) async fn refuse(&self, status: u16, header: &str) {
+        self.answer_http(&format!("HTTP/1.1 {status} No\r\n{header}content-length: 0\r\n\r\n")).await;
     }
 
     /// Answers one request with plain HTTP.
@@ -151,9 +165,49 @@ async fn welcomed(server: &TestServer, greeting: Greeting) -> (Client, Peer) {
     (client.expect("welcome"), peer)
 }
 
-fn subscribed(id: i64, epoch: &str, seq: u64) -> String {
+pub(crate) fn subscribed(id: i64, epoch: &str, seq: u64) -> String {
     format!(
         r#"{{"type":"subscribed","characteristic_ids":[{id}],"epoch":"{epoch}","seq":{seq},"revisions":{{"{id}":4}}}}"#
+    )
+}
+
+/// The answer to a subscription that resumes: the next event of 7 has the revision after this.
+pub(crate) fn recovered(epoch: &str, seq: u64, revision: u64) -> String {
+    format!(
+        r#"{{"type":"subscribed","characteristic_ids":[7],"recovered":true,"epoch":"{epoch}","seq":{seq},"revisions":{{"7":{revision}}}}}"#
+    )
+}
+
+/// The same from a server that cannot tell what was missed.
+pub(crate) fn lost(epoch: &str, seq: u64, revision: u64) -> String {
+    recovered(epoch, seq, revision).replace(r#""recovered":true"#, r#""recovered":false"#)
+}
+
+pub(crate) fn resumed(seq: u64, replayed: u64) -> String {
+    format!(r#"{{"type":"resumed","seq":{seq},"replayed":{replayed}}}"#)
+}
+
+pub(crate) fn snapshot(seq: u64, id: i64, revision: u64) -> String {
+    format!(
+        r#"{{"type":"snapshot","characteristic_id":{id},"seq":{seq},"revision":{revision},"payload":{{"alarm_state":"of a later version"}}}}"#
+    )
+}
+
+pub(crate) fn sample(seq: u64, id: i64, revision: u64) -> String {
+    format!(
+        r#"{{"type":"sample","seq":{seq},"characteristic_id":{id},"revision":{revision},"payload":{{"sample_id":{seq},"characteristic_id":{id},"timestamp":"2026-11-20T10:00:00Z","received_at":"2026-11-20T10:00:01Z","value":74.0,"n":1,"range_value":null,"std_dev":null,"dispersion_value":null,"zone":null,"in_control":null,"limits_id":null,"ucl":null,"center_line":null,"lcl":null,"out_of_spec":null,"mode":"live","violations":[]}}}}"#
+    )
+}
+
+pub(crate) fn deleted(seq: u64, id: i64, revision: u64) -> String {
+    format!(
+        r#"{{"type":"characteristic_update","seq":{seq},"characteristic_id":{id},"revision":{revision},"payload":{{"characteristic_id":{id},"changes":{{"deleted":true}},"user":"Kim","timestamp":"2026-11-20T10:00:05Z"}}}}"#
+    )
+}
+
+pub(crate) fn heartbeat(last_sent_seq: u64) -> String {
+    format!(
+        r#"{{"type":"heartbeat","epoch":"one","seq":90,"last_sent_seq":{last_sent_seq},"head_seq":90,"server_time":"2026-11-20T10:00:00Z"}}"#
     )
 }
 

@@ -1,124 +1,198 @@
-//! Coming back by itself: the same subscriptions, and how much may have been missed.
+//! Coming back by itself: when, how often, and when not.
 
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::join;
 
 use super::*;
-use crate::client::{Backoff, ClientError, Incoming, Missed, Reconnecting, Update};
-use crate::protocol::socket::{ServerMessage, Subscription};
+use crate::client::{Backoff, ClientError, Incoming, Reconnecting, Update};
+use crate::protocol::socket::{ErrorCode, Subscription};
 
-fn hasty() -> Backoff {
+pub(super) fn hasty() -> Backoff {
     Backoff::new(Duration::from_millis(1), Duration::from_millis(2), 1)
 }
 
-async fn next(client: &mut Reconnecting) -> Update {
+pub(super) async fn next(client: &mut Reconnecting) -> Update {
     within_deadline(client.next()).await.expect("goes on")
 }
 
-/// Connected, subscribed to 7, and the event of position 11 received.
-async fn at_eleven(server: &TestServer) -> (Reconnecting, Peer) {
-    let client = Reconnecting::connect(server.options(), Subscription::these(vec![id(7)]), hasty());
-    let (client, mut peer) = join!(client, server.welcome_subscriber(Greeting::default()));
-    let mut client = client.expect("connected");
-    let first = next(&mut client).await;
-    assert!(matches!(first, Update::Incoming(Incoming::Server(ServerMessage::Subscribed { .. }))));
-    peer.say(&ack(11, 7, 5)).await;
-    assert!(matches!(next(&mut client).await, Update::Incoming(Incoming::Event(event)) if event.seq == 11));
-    (client, peer)
-}
-
-async fn comes_back_to(server: &TestServer, client: &mut Reconnecting, greeting: Greeting) -> (Missed, Peer) {
-    let lost = next(client).await;
-    assert!(matches!(lost, Update::Disconnected { .. }), "{lost:?}");
-    let (update, peer) = join!(next(client), server.welcome_subscriber(greeting));
-    match update {
-        Update::Reconnected(missed) => (missed, peer),
+pub(super) async fn next_seq(client: &mut Reconnecting) -> u64 {
+    match next(client).await {
+        Update::Incoming(Incoming::Event(event)) => event.seq,
         other => panic!("{other:?}"),
     }
 }
 
-#[tokio::test]
-async fn after_a_break_it_subscribes_again_and_says_what_may_be_missing() {
-    let server = TestServer::start().await;
-    let (mut client, mut peer) = at_eleven(&server).await;
-    peer.close(4008, "too slow").await;
-    let lost = next(&mut client).await;
-    assert!(
-        matches!(lost, Update::Disconnected { error: ClientError::Closed { code: 4008, .. }, .. }),
-        "{lost:?}"
-    );
-    let server_side = async {
-        let mut peer = server.welcome(Greeting { seq: 15, ..Greeting::default() }).await;
-        assert_eq!(peer.hear().await, json!({"type": "subscribe", "characteristic_ids": [7]}));
-        peer.say(&subscribed(7, "one", 16)).await; // one more while the client subscribed
-        peer.say(&ack(17, 7, 5)).await;
-        peer
-    };
-    let (update, _peer) = join!(next(&mut client), server_side);
-    let missed = Missed::Positions { from_seq: 12, to_seq: 16 };
-    assert!(matches!(&update, Update::Reconnected(found) if *found == missed), "{update:?}");
-    assert!(matches!(next(&mut client).await, Update::Incoming(Incoming::Event(event)) if event.seq == 17));
+/// Passes over what is no event and no break.
+pub(super) async fn next_event_seq(client: &mut Reconnecting) -> u64 {
+    loop {
+        match next(client).await {
+            Update::Incoming(Incoming::Event(event)) => return event.seq,
+            Update::Incoming(Incoming::Server(_) | Incoming::Resumption(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub(super) async fn next_break(client: &mut Reconnecting) -> (ClientError, Duration) {
+    match next(client).await {
+        Update::Disconnected { error, retry_in } => (error, retry_in),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Connected, subscribed to 7, and the event of position 11 received.
+pub(super) async fn at_eleven(server: &TestServer) -> (Reconnecting, Peer) {
+    at_eleven_with(server, hasty()).await
+}
+
+async fn at_eleven_with(server: &TestServer, backoff: Backoff) -> (Reconnecting, Peer) {
+    let client = Reconnecting::connect(server.options(), Subscription::these(vec![id(7)]), backoff);
+    let mut client = within_deadline(async {
+        let (client, mut peer) = join!(client, server.welcome(Greeting::default()));
+        let mut client = client.expect("connected");
+        // The subscription leaves with the first wait.
+        let answer = async {
+            assert_eq!(peer.hear().await["type"], "subscribe");
+            peer.say(&subscribed(7, "one", 10)).await;
+            peer.say(&ack(11, 7, 5)).await;
+        };
+        let (update, ()) = join!(next(&mut client), answer);
+        assert!(matches!(update, Update::Incoming(Incoming::Server(_))), "{update:?}");
+        (client, peer)
+    })
+    .await;
+    assert_eq!(next_seq(&mut client.0).await, 11);
+    client
 }
 
 #[tokio::test]
-async fn a_log_that_did_not_move_or_is_another_one_is_told_so() {
+async fn it_tries_until_it_gets_through() {
     let server = TestServer::start().await;
     let (mut client, peer) = at_eleven(&server).await;
     drop(peer);
-    let same = Greeting { seq: 11, ..Greeting::default() };
-    let (missed, peer) = comes_back_to(&server, &mut client, same).await;
-    assert_eq!(missed, Missed::Nothing);
-    drop(peer);
-    let other = Greeting { epoch: "two", seq: 40, ..Greeting::default() };
-    let (missed, _peer) = comes_back_to(&server, &mut client, other).await;
-    assert_eq!(missed, Missed::AnotherLog { epoch: "two".to_owned() });
-}
-
-#[tokio::test]
-async fn it_tries_until_it_gets_through_and_counts_from_the_first_break() {
-    let server = TestServer::start().await;
-    let (mut client, peer) = at_eleven(&server).await;
-    drop(peer);
-    assert!(matches!(next(&mut client).await, Update::Disconnected { .. }));
-    let (update, ()) =
-        join!(next(&mut client), server.answer_http("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"));
-    assert!(
-        matches!(update, Update::Disconnected { error: ClientError::Refused { status: 502, .. }, .. }),
-        "{update:?}"
-    );
-    let (update, ()) = join!(next(&mut client), async {
+    next_break(&mut client).await;
+    let ((error, _), ()) = join!(next_break(&mut client), server.refuse(502, ""));
+    assert!(matches!(error, ClientError::Refused { status: 502, .. }), "{error:?}");
+    join!(next_break(&mut client), async {
         drop(server.welcome(Greeting { seq: 20, ..Greeting::default() }).await); // gone before `subscribed`
     });
-    assert!(matches!(update, Update::Disconnected { .. }), "{update:?}");
-    let back = Greeting { seq: 30, ..Greeting::default() };
-    let (update, _peer) = join!(next(&mut client), server.welcome_subscriber(back));
-    let missed = Missed::Positions { from_seq: 12, to_seq: 30 };
-    assert!(matches!(&update, Update::Reconnected(found) if *found == missed), "{update:?}");
+    let talk = async {
+        let back = Greeting { seq: 30, ..Greeting::default() };
+        let (mut peer, subscription) = server.welcome_to(back, &recovered("one", 30, 5)).await;
+        peer.say(&ack(12, 7, 6)).await;
+        (peer, subscription)
+    };
+    let (seq, (_peer, subscription)) = join!(next_event_seq(&mut client), talk);
+    assert_eq!((seq, &subscription["since"]["seq"]), (12, &11.into()));
+}
+
+#[tokio::test]
+async fn a_server_that_stops_is_left_alone_for_as_long_as_it_says() {
+    let server = TestServer::start().await;
+    let hours = Backoff::new(Duration::from_secs(90_000), Duration::from_secs(90_000), 1);
+    let (mut client, mut peer) = at_eleven_with(&server, hours).await;
+    peer.close(1001, r#"{"retry_after_ms":30}"#).await;
+    let (_, retry_in) = next_break(&mut client).await;
+    assert_eq!(retry_in, Duration::from_millis(30));
+    let talk = async {
+        let mut peer = server.welcome_to(Greeting::default(), &recovered("one", 11, 5)).await.0;
+        peer.say(&ack(12, 7, 6)).await;
+        peer.close(1001, r#"{"retry_after_ms":999999999}"#).await;
+    };
+    let (seq, ()) = join!(next_event_seq(&mut client), talk);
+    assert_eq!(seq, 12);
+    let (_, retry_in) = next_break(&mut client).await;
+    assert_eq!(retry_in, Duration::from_secs(300), "it is not left alone for ever");
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again_when_it_says_and_not_by_all_at_once() {
+    let server = TestServer::start().await;
+    let (mut client, peer) = at_eleven(&server).await;
+    drop(peer);
+    next_break(&mut client).await;
+    let ((_, retry_in), ()) = join!(next_break(&mut client), server.refuse(503, "retry-after: 2\r\n"));
+    let (least, most) = (Duration::from_secs(2), Duration::from_secs(3));
+    assert!(least < retry_in && retry_in < most, "{retry_in:?}");
 }
 
 #[tokio::test]
 async fn who_is_not_wanted_any_more_gives_up() {
     let server = TestServer::start().await;
-    let (mut client, mut peer) = at_eleven(&server).await;
-    peer.close(4003, "this token may not listen").await;
-    let error = within_deadline(client.next()).await.expect_err("final");
-    assert!(matches!(error, ClientError::Closed { code: 4003, .. }), "{error:?}");
-
+    for code in [1008, 4001, 4003] {
+        let (mut client, mut peer) = at_eleven(&server).await;
+        peer.close(code, "go away").await;
+        let error = within_deadline(client.next()).await.expect_err("final");
+        assert!(matches!(error, ClientError::Closed { code: told, .. } if told == code), "{error:?}");
+        assert_eq!(client.position().map(|position| position.seq), Some(11), "somebody may go on from there");
+    }
     let (mut client, peer) = at_eleven(&server).await;
     drop(peer);
-    assert!(matches!(next(&mut client).await, Update::Disconnected { .. }));
-    let answer = server.answer_http("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n");
-    let (update, ()) = join!(within_deadline(client.next()), answer);
+    next_break(&mut client).await;
+    let (update, ()) = join!(within_deadline(client.next()), server.refuse(401, ""));
     assert!(matches!(update, Err(ClientError::Refused { status: 401, .. })));
+}
+
+#[tokio::test]
+async fn every_other_end_is_no_reason_to_give_up() {
+    let server = TestServer::start().await;
+    for code in [1000, 1001, 1009, 1011, 4008, 4009, 4010, 4029] {
+        let (mut client, mut peer) = at_eleven(&server).await;
+        peer.close(code, "bye").await;
+        let (error, _) = next_break(&mut client).await;
+        assert!(matches!(error, ClientError::Closed { code: told, .. } if told == code), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_its_subscription_it_gives_up_but_not_where_it_only_has_to_wait() {
+    let server = TestServer::start().await;
+    for (code, known) in [
+        ("forbidden", Some(ErrorCode::Forbidden)),
+        ("rate_limited", Some(ErrorCode::RateLimited)),
+        ("not_known_yet", None),
+    ] {
+        let (mut client, peer) = at_eleven(&server).await;
+        drop(peer);
+        next_break(&mut client).await;
+        let text = format!(r#"{{"type":"error","code":"{code}","message":"not you","request":"subscribe"}}"#);
+        let (update, _) =
+            join!(within_deadline(client.next()), server.welcome_to(Greeting::default(), &text));
+        let (error, is_final) = match update {
+            Ok(Update::Disconnected { error, .. }) => (error, false),
+            Err(error) => (error, true),
+            other => panic!("{other:?}"),
+        };
+        assert!(
+            matches!(&error, ClientError::NotSubscribed { code, message } if *code == known && message == "not you"),
+            "{error:?}"
+        );
+        assert_eq!(is_final, code != "rate_limited");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_only_greets_is_asked_less_and_less_often() {
+    let server = TestServer::start().await;
+    let (mut client, mut peer) = at_eleven(&server).await;
+    let mut expected = hasty();
+    for _ in 0..5 {
+        peer.close(1011, "oh no").await;
+        let (_, retry_in) = next_break(&mut client).await;
+        assert_eq!(retry_in, expected.next_wait());
+        let answer = recovered("one", 11, 5);
+        let (update, (back, _)) = join!(next(&mut client), server.welcome_to(Greeting::default(), &answer));
+        assert!(matches!(update, Update::Incoming(Incoming::Resumption(_))), "{update:?}");
+        next(&mut client).await;
+        peer = back;
+    }
 }
 
 #[tokio::test]
 async fn the_first_connection_is_tried_once() {
     let server = TestServer::start().await;
     let client = Reconnecting::connect(server.options(), Subscription::all(), hasty());
-    let busy = server.answer_http("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n");
-    let (client, ()) = join!(within_deadline(client), busy);
+    let (client, ()) = join!(within_deadline(client), server.refuse(503, ""));
     assert!(matches!(client.err(), Some(ClientError::Refused { status: 503, .. })));
 }

@@ -123,6 +123,11 @@ impl Success {
         Self { content, description: description.to_owned(), ..Self::empty(StatusCode::OK) }
     }
 
+    /// 200 with bytes that are no text.
+    pub fn bytes(media_type: &'static str, description: &str) -> Self {
+        Self { content: Some((media_type, json!({}))), ..Self::text(media_type, description) }
+    }
+
     /// 200 with a JSON object of somebody else's making.
     pub fn object(description: &str) -> Self {
         let content = Some(("application/json", json!({"type": "object"})));

@@ -7,23 +7,27 @@ use actix_web::web::{Data, Path, Payload};
 use serde_json::{Value, json};
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::{Ref, Required};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, PartialSchema as _, ToSchema};
 
+use crate::broadcast::Broadcaster;
 use crate::clock::Clock;
 use crate::domain::ids::{CharacteristicId, SampleId, ViolationId};
 use crate::health::Health;
 use crate::http::InputSettings;
+use crate::http::admission::Admitted;
 use crate::http::auth::{Authorized, Needed, Role};
 use crate::http::batch::Batch;
 use crate::http::body::{Json, OptionalJson};
+use crate::http::chart_pictures::Painter;
 use crate::http::error::Kind;
+use crate::http::event_stream::{LastEventId, StreamParts};
 use crate::http::idempotency::Repeatable;
 use crate::http::input::{NoQuery, Query};
 use crate::http::openapi::contract::{Body, Caller, Contract, Takes};
 use crate::http::openapi::document::Document;
 use crate::http::ws::SocketParts;
 use crate::metrics::Exposition;
-use crate::protocol::rest::BatchRequest;
+use crate::protocol::rest::{BatchRequest, ConnectionNumber};
 use crate::protocol::schema::{HeaderKey, Key};
 use crate::services::{AlertManager, Catalog, ControlLimitService, ForeignEvents, RunLengths, SpcEngine};
 use crate::store::Store;
@@ -86,6 +90,20 @@ fn takes_key(contract: &mut Contract) {
     contract.refuses(&[Kind::InvalidHeader, Kind::OtherBody]);
 }
 
+impl Takes for LastEventId {
+    fn tell(contract: &mut Contract) {
+        let what = "The position, EPOCH.SEQ, after which the stream goes on; counts more than `since`.";
+        let parameter = ParameterBuilder::new()
+            .name(Self::NAME)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(what))
+            .schema(Some(String::schema()));
+        contract.parameters.push(parameter.build());
+        contract.refuses(&[Kind::InvalidHeader]);
+    }
+}
+
 impl<T: IntoParams> Takes for Query<T> {
     fn tell(contract: &mut Contract) {
         contract.parameters.extend(T::into_params(|| Some(ParameterIn::Query)));
@@ -144,7 +162,13 @@ macro_rules! ids {
     )*};
 }
 
-ids! { CharacteristicId: 1, SampleId: 1, ViolationId: 4, }
+ids! { CharacteristicId: 1, SampleId: 1, ViolationId: 4, ConnectionNumber: 1, }
+
+impl Takes for Admitted {
+    fn tell(contract: &mut Contract) {
+        contract.refuses(&[Kind::TooManyConnections]);
+    }
+}
 
 impl Takes for HttpRequest {
     fn tell(_: &mut Contract) {}
@@ -166,12 +190,20 @@ impl<T: Part> Takes for Data<T> {
     }
 }
 
+impl Part for Broadcaster {}
 impl Part for Clock {}
 impl Part for Document {}
 impl Part for Health {}
 impl Part for InputSettings {}
 impl Part for Exposition {}
 impl Part for RunLengths {}
+impl Part for StreamParts {}
+
+impl Part for Painter {
+    fn tell(contract: &mut Contract) {
+        contract.refuses(&[Kind::Internal]);
+    }
+}
 
 impl Part for Store {
     fn tell(contract: &mut Contract) {

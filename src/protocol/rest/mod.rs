@@ -1,7 +1,9 @@
 //! REST requests and answers. A request refuses fields that it does not know, by name.
 
 mod characteristic;
+mod connection;
 mod definition;
+mod event;
 mod exclusion;
 mod foreign;
 mod foreign_schema;
@@ -11,6 +13,7 @@ mod limits;
 mod query;
 mod run_length;
 mod sample;
+mod stream;
 mod violation;
 
 use std::borrow::Cow;
@@ -26,7 +29,14 @@ pub use characteristic::{
     CharacteristicView, CreateCharacteristic, DefinitionView, PresetRequest, RuleLengths, RuleParameters,
     RuleRequest, RuleView, RulesError, RulesRequest, RulesView, StandingView,
 };
+pub use connection::{
+    ConnectionFeed, ConnectionNumber, ConnectionOrder, ConnectionQuery, ConnectionView, ListeningView,
+    SubscribeRequest, TestRequest, TestedView, Transport, UnreceivedQuery, UnreceivedView,
+    UnsubscribeRequest,
+};
+pub(super) use definition::given;
 pub use definition::{PatchCharacteristic, PutCharacteristic};
+pub use event::{EventMessageView, EventsView};
 pub use exclusion::Exclude;
 pub use foreign::{
     ExternalId, ForeignAcknowledgement, ForeignEventItem, ForeignEventRequest, ForeignEventStatus,
@@ -40,11 +50,12 @@ pub use limits::{
     Recalculate, RecalculationView, SetLimits, SpecificationView, ZoneLinesView,
 };
 pub use query::{
-    BatchQuery, CharacteristicQuery, ChartQuery, DeleteQuery, PageQuery, SampleQuery, StatsQuery,
-    ViolationQuery,
+    BatchQuery, CharacteristicQuery, ChartQuery, DeleteQuery, EventsQuery, MAX_PICTURED, PageQuery,
+    PictureQuery, SampleQuery, StatsQuery, ViolationQuery,
 };
 pub use run_length::{InControlArl, RulesAnswer};
 pub use sample::{BatchItem, BatchRequest, BatchView, ItemError, RecordedView, SampleRequest, SampleView};
+pub use stream::EventStreamQuery;
 pub use violation::{
     Acknowledge, AcknowledgedItem, BatchAcknowledge, BatchAcknowledgeView, ReasonCodes, RuleCount,
     SeverityCount, ViolationStatsView,

@@ -8,7 +8,8 @@ use crate::domain::ids::{CharacteristicId, SampleId};
 use crate::domain::rules::Severity;
 use crate::domain::sample::Mode;
 use crate::domain::violation::ViolationStatus;
-use crate::protocol::schema::Moment;
+use crate::protocol::event::EventKind;
+use crate::protocol::schema::{ListedKey, LogPosition, Moment};
 
 /// A list without filters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, IntoParams)]
@@ -93,6 +94,49 @@ pub struct ChartQuery {
     #[param(value_type = Option<Moment>)]
     pub to: Option<String>,
     /// Points, the newest ones.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub limit: Option<u64>,
+}
+
+/// The most samples that a picture has room for.
+pub const MAX_PICTURED: u64 = 200;
+
+/// `GET .../chart.svg` and `.../chart.png`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct PictureQuery {
+    /// From this time on.
+    #[param(value_type = Option<Moment>)]
+    pub from: Option<String>,
+    /// Before this time.
+    #[param(value_type = Option<Moment>)]
+    pub to: Option<String>,
+    /// Points, the newest ones.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub limit: Option<u64>,
+}
+
+/// `GET /events`. Lists are separated by commas.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct EventsQuery {
+    /// What comes after this position, which is that of an event, or `next` of an answer. Without it: from where the
+    /// log begins.
+    #[param(value_type = Option<LogPosition>)]
+    pub after: Option<String>,
+    /// Those of these characteristics, and every `ack_update`. Without it: of all.
+    #[param(style = Form, explode = false, value_type = Option<Vec<CharacteristicId>>, min_items = 1, max_items = 1000)]
+    pub characteristic_ids: Option<String>,
+    /// The same by the integrator's own ids, as far as these hold no comma.
+    #[param(style = Form, explode = false, value_type = Option<Vec<ListedKey>>, min_items = 1, max_items = 25)]
+    pub characteristic_keys: Option<String>,
+    /// Those of these types. Without it: of all.
+    #[param(style = Form, explode = false, value_type = Option<Vec<EventKind>>, min_items = 1, max_items = 7)]
+    pub types: Option<String>,
+    /// Those of the past, too.
+    #[param(default = false)]
+    pub history: Option<bool>,
+    /// How many to tell.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub limit: Option<u64>,
 }

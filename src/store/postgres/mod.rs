@@ -106,6 +106,19 @@ impl Database {
         Ok(self.readers.acquire().await?)
     }
 
+    /// Begins a transaction that only reads. What it sees is that of its first statement.
+    ///
+    /// # Cancel safety
+    /// Begun by a task of its own, which nobody gives up: the driver counts a transaction only once the server has answered,
+    /// and of a caller that is gone by then a connection would be left in the pool that sees what was, for ever.
+    pub(super) async fn moment(&self) -> Result<sqlx::Transaction<'static, Postgres>, StoreError> {
+        let readers = self.readers.clone();
+        let begun =
+            async move { readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await };
+        // As long as a connection may take to be had and to answer; without an owner it ends its transaction by itself.
+        Ok(tokio::spawn(begun).await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+    }
+
     /// Takes the head's lock. A connection that turns out to be dead is replaced once: nothing was done on it.
     pub(super) async fn begin(&self) -> Result<Begun, StoreError> {
         match self.try_begin().await {

@@ -96,6 +96,35 @@ pub async fn ids_by_key(
     Ok(found)
 }
 
+/// Those that are not deleted; of no group: `None`.
+pub async fn groups(
+    connection: &mut Connection,
+) -> Result<HashMap<CharacteristicId, Option<String>>, StoreError> {
+    let rows: Vec<(i64, Option<String>)> =
+        sqlx::query_as("SELECT id, group_path FROM characteristics WHERE NOT deleted")
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter().map(|(raw, group)| Ok((corrupt("characteristics", raw, id(raw))?, group))).collect()
+}
+
+/// The same of some, as far as they exist.
+pub async fn groups_of(
+    connection: &mut Connection,
+    ids: &[CharacteristicId],
+) -> Result<HashMap<CharacteristicId, Option<String>>, StoreError> {
+    let mut found = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(1_000) {
+        let mut select =
+            QueryBuilder::<Db>::new("SELECT id, group_path FROM characteristics WHERE NOT deleted");
+        push_ids(&mut select, " AND id IN (", ids.iter().map(|id| id.get()));
+        let rows: Vec<(i64, Option<String>)> = select.build_query_as().fetch_all(&mut *connection).await?;
+        for (raw, group) in rows {
+            found.insert(corrupt("characteristics", raw, id(raw))?, group);
+        }
+    }
+    Ok(found)
+}
+
 /// How many characteristics of each group are in each state, without retired ones.
 pub async fn group_counts(connection: &mut Connection) -> Result<Vec<GroupCount>, StoreError> {
     let rows: Vec<(Option<String>, String, i64)> = sqlx::query_as(

@@ -15,6 +15,7 @@ pub(in crate::store) mod phases;
 pub(in crate::store) mod reason_codes;
 pub(in crate::store) mod retention;
 pub(in crate::store) mod samples;
+pub(in crate::store) mod state;
 pub(in crate::store) mod violations;
 
 use std::collections::BTreeSet;

@@ -68,6 +68,19 @@ pub async fn of_samples(
     Ok(by_sample)
 }
 
+/// The newest open violations of a characteristic, newest first.
+pub async fn newest_open(
+    connection: &mut Connection,
+    of: CharacteristicId,
+    limit: u32,
+) -> Result<Vec<Violation>, StoreError> {
+    let mut select = QueryBuilder::<Db>::new(SELECT);
+    select.push(" WHERE v.characteristic_id = ").push_bind(of.get()).push(OPEN);
+    select.push(" ORDER BY v.id DESC LIMIT ").push_bind(i64::from(limit));
+    let rows = select.build().fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(record_from(row)?.violation)).collect()
+}
+
 /// Totals, by rule and by severity.
 pub async fn stats(
     connection: &mut Connection,

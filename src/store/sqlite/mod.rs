@@ -74,7 +74,20 @@ impl Database {
         Ok(self.readers.acquire().await?)
     }
 
+    /// Begins a transaction that only reads. What it sees is that of its first statement.
+    ///
+    /// # Cancel safety
+    /// Only with the driver's own BEGIN, which is deferred. After a statement of ours the driver takes a second step; a
+    /// caller that is gone by then leaves a connection in the pool that is within a transaction, and the next one who
+    /// begins on it and goes, too, takes it out of the pool for ever.
+    pub(super) async fn moment(&self) -> Result<sqlx::Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.readers.begin().await?)
+    }
+
     /// Takes the lock that lets only one write, and reads the head under it.
+    ///
+    /// # Cancel safety
+    /// Must not be given up, as [`Database::moment`] says; who writes does not.
     pub(super) async fn begin(&self) -> Result<(sqlx::Transaction<'static, Sqlite>, LogHead), StoreError> {
         let mut open = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let head = sql::head::read(&mut open).await?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use andon::app::{App, AppError};
 use andon::bus::EventBus;
 use andon::clock::Clock;
+use andon::health::Health;
 use andon::protocol::event::LoggedEvent;
 use andon::settings::Settings;
 use serde_json::{Value, json};
@@ -27,6 +28,8 @@ pub struct TestAppBuilder {
 pub struct TestApp {
     pub address: SocketAddr,
     pub bus: EventBus<Arc<LoggedEvent>>,
+    /// How far it says it is.
+    pub health: Health,
     /// The way in beside HTTP.
     pub services: Services,
     directory: Arc<TempDir>,
@@ -65,7 +68,8 @@ impl TestAppBuilder {
         super::name_tls_provider();
         self.settings.store.url = address_of(&self.directory.path().join("andon.db"));
         let app = App::builder(self.settings).clock(self.clock.unwrap_or_else(Clock::system)).build().await?;
-        let (address, bus, stop) = (app.address(), app.bus(), CancellationToken::new());
+        let (address, bus, health) = (app.address(), app.bus(), app.health());
+        let stop = CancellationToken::new();
         let services = Services {
             engine: app.engine(),
             alerts: app.alerts(),
@@ -76,6 +80,7 @@ impl TestAppBuilder {
         let app = TestApp {
             address,
             bus,
+            health,
             services,
             directory: self.directory,
             http: reqwest::Client::new(),
@@ -98,6 +103,7 @@ impl TestApp {
         let mut settings = Settings::default();
         settings.http.listen = "127.0.0.1:0".to_owned();
         settings.http.workers = 2;
+        settings.broadcast.first_words_ms = 0; // who says nothing hears at once
         let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         TestAppBuilder { settings, directory, clock: None }
     }
@@ -238,21 +244,21 @@ impl TestApp {
     /// A connected client that has been welcomed, when all that was answered before is over: what it hears was
     /// done after this call.
     pub async fn socket(&self) -> TestSocket {
+        self.socket_at("/api/v1/ws").await
+    }
+
+    /// The same on any of the paths.
+    pub async fn socket_at(&self, path: &str) -> TestSocket {
         let counted = Answer::to(self.request_at("GET", "/metrics")).await.text;
         let mut lines = counted.lines();
         let committed = lines.find_map(|line| line.strip_prefix("andon_log_head_position "));
         // Without the right to read, nothing is told.
         let committed = committed.map_or(0, |position| position.parse::<f64>().expect("a position") as u64);
-        let mut socket = TestSocket::connect(self.address, self.token.as_deref()).await;
+        let mut socket = TestSocket::connect_at(self.address, path, self.token.as_deref()).await;
         if socket.welcome["payload"]["seq"].as_u64() < Some(committed) {
             socket.all_up_to(committed).await;
         }
         socket
-    }
-
-    /// A client on another path than the usual one.
-    pub async fn socket_at(&self, path: &str) -> TestSocket {
-        TestSocket::connect_at(self.address, path, self.token.as_deref()).await
     }
 
     /// Waits until the application ends by itself, and tells how.

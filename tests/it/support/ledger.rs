@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Database, on_postgres};
+use super::{Database, Fingerprint, on_postgres};
 
 /// A row of the event log.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +94,12 @@ impl Ledger {
         let withdrawn = ids("SELECT id FROM violations WHERE status = 'withdrawn'").await;
         database.close().await;
         Self { head, events, samples, violations, excluded, withdrawn }
+    }
+
+    /// Every event in order: whether it is a sample, and the message of it.
+    pub fn log(&self) -> Vec<(bool, Fingerprint)> {
+        let entry = |event: &LoggedRow| (event.kind == "sample", Fingerprint::of(&event.message()));
+        self.events.iter().map(entry).collect()
     }
 
     /// Positions and revisions without a gap; a sample's events stand together; log and tables say the same.

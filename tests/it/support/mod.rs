@@ -4,24 +4,32 @@ mod answer;
 mod app;
 pub mod contract;
 mod database;
+mod door;
+mod event_source;
 mod ledger;
+mod listener;
 mod load;
 mod plan;
 mod process;
 mod raw;
 mod services;
 mod socket;
+mod stream;
 
 pub use answer::Answer;
 pub use app::{TestApp, TestAppBuilder};
 pub use database::{Database, address_of, of_databases, on_postgres};
+pub use door::Door;
+pub use event_source::{Asking, EventSource, Told};
 pub use ledger::Ledger;
-pub use load::{Answered, Heard, Load, listen};
+pub use listener::{Fingerprint, Heard, Manner, ResumingListener, listen};
+pub use load::{Answered, Load, acknowledge};
 pub use plan::{Outcome, Step, plan};
 pub use process::Process;
 pub use raw::{RawSocket, close_code};
 pub use services::{Services, TestServices, sample};
 pub use socket::TestSocket;
+pub use stream::Stream;
 
 use std::time::Duration;
 

@@ -29,6 +29,9 @@ impl Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_andon"));
         command.args(["serve", "--listen", address, "--database"]);
         command.arg(address_of(database));
+        // Listeners of these tests count every sample, even where the machine is too busy for them to keep up.
+        command.env("ANDON_BROADCAST__SAMPLE_QUEUE_BYTES", "1000000000");
+        command.env("ANDON_BROADCAST__ALERT_QUEUE_BYTES", "1000000000");
         command
     }
 
@@ -68,6 +71,31 @@ impl Process {
     /// The number of the process.
     pub fn id(&self) -> u32 {
         self.child.id().expect("it runs")
+    }
+
+    /// All its metrics, as text.
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.address);
+        reqwest::get(&url).await.expect("an answer").text().await.expect("a text")
+    }
+
+    /// The sum of a metric over all its labels; 0 where it is not told.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics().await;
+        let values = text.lines().filter_map(|line| {
+            let (metric, value) = line.rsplit_once(' ')?;
+            (metric.split('{').next() == Some(name)).then(|| value.parse::<f64>().expect("a number"))
+        });
+        values.sum()
+    }
+
+    /// The position of the newest event, once it is known.
+    pub async fn head(&self) -> u64 {
+        eventually("the head of the log is known", async || {
+            let position = self.metric("andon_log_head_position").await as u64;
+            (position > 0).then_some(position)
+        })
+        .await
     }
 
     /// What it has logged until now.

@@ -1,10 +1,12 @@
 //! A WebSocket client on the bare connection: one that does what no library would let it do.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use super::DEADLINE;
 
@@ -17,6 +19,11 @@ pub struct RawSocket {
 impl RawSocket {
     /// Shakes hands; `window` is the receive buffer in bytes, which bounds what the server can send unread.
     pub async fn connect(address: SocketAddr, window: Option<u32>) -> Self {
+        Self::handshake(address, window, "").await.0
+    }
+
+    /// The same with more lines of headers; gives also the head of the answer.
+    pub async fn handshake(address: SocketAddr, window: Option<u32>, headers: &str) -> (Self, String) {
         let socket = TcpSocket::new_v4().expect("a socket");
         if let Some(bytes) = window {
             socket.set_recv_buffer_size(bytes).expect("a receive buffer");
@@ -24,14 +31,15 @@ impl RawSocket {
         let mut stream = socket.connect(address).await.expect("a connection");
         let request = format!(
             "GET /api/v1/ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
         );
         stream.write_all(request.as_bytes()).await.expect("sent");
         let mut this = Self { stream, received: Vec::new() };
         let end = this.read_until(|bytes| find(bytes, b"\r\n\r\n")).await;
         let head: Vec<u8> = this.received.drain(..end + 4).collect();
-        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
-        this
+        let head = String::from_utf8(head).expect("a head is text");
+        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+        (this, head)
     }
 
     /// Sends one frame (up to 65,535 bytes), masked with zeros; `first` is its first byte, such as 0x81 for text.
@@ -59,6 +67,31 @@ impl RawSocket {
         self.read_until(|bytes| find(bytes, text.as_bytes())).await;
     }
 
+    /// Subscribes to what `chosen` says, such as `"all":true`, and reads the answer.
+    pub async fn subscribe(&mut self, chosen: &str) {
+        self.send(0x81, format!("{{\"type\":\"subscribe\",{chosen}}}").as_bytes()).await;
+        while !self.next_text().await.starts_with(r#"{"type":"subscribed""#) {}
+    }
+
+    /// The next frame from the server: its first byte and its payload. What has been read is taken out.
+    pub async fn next_frame(&mut self) -> (u8, Vec<u8>) {
+        let (header, length) = self.read_until(header).await;
+        self.read_until(|bytes| (bytes.len() >= header + length).then_some(0)).await;
+        let mut frame: Vec<u8> = self.received.drain(..header + length).collect();
+        (frame[0], frame.split_off(header))
+    }
+
+    /// The next text from the server; pings are passed over.
+    pub async fn next_text(&mut self) -> String {
+        loop {
+            match self.next_frame().await {
+                (0x81, text) => return String::from_utf8(text).expect("UTF-8"),
+                (0x89, _) => {}
+                (first, payload) => panic!("{first:x}: {}", String::from_utf8_lossy(&payload)),
+            }
+        }
+    }
+
     /// All that has been read.
     pub fn received(&self) -> &[u8] {
         &self.received
@@ -77,6 +110,21 @@ impl RawSocket {
         })
     }
 
+    /// Is gone at once: with a reset, or with an end like any other.
+    pub fn vanish(self, resets: bool) {
+        if resets {
+            SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("a socket");
+        }
+    }
+
+    /// Reads a little every now and then until the connection has ended.
+    pub async fn read_slowly(mut self, pause: Duration) {
+        let (mut pace, mut piece) = (interval(pause), [0; 512]);
+        while self.stream.read(&mut piece).await.is_ok_and(|length| length > 0) {
+            pace.tick().await;
+        }
+    }
+
     /// Reads until the server has really ended the connection; gives all that came, or its reset as nothing.
     pub async fn read_to_the_end(mut self) -> Vec<u8> {
         let read = timeout(DEADLINE, self.stream.read_to_end(&mut self.received)).await;
@@ -84,7 +132,7 @@ impl RawSocket {
         self.received
     }
 
-    async fn read_until(&mut self, mut found: impl FnMut(&[u8]) -> Option<usize>) -> usize {
+    async fn read_until<T>(&mut self, mut found: impl FnMut(&[u8]) -> Option<T>) -> T {
         loop {
             if let Some(at) = found(&self.received) {
                 return at;
@@ -102,6 +150,18 @@ pub fn close_code(received: &[u8]) -> Option<u16> {
         .rev()
         .find(|&at| received[at] == 0x88 && received.len() == at + 2 + usize::from(received[at + 1]))?;
     Some(u16::from_be_bytes([received[start + 2], received[start + 3]]))
+}
+
+/// How long the header of an unmasked frame is, and the payload after it.
+fn header(bytes: &[u8]) -> Option<(usize, usize)> {
+    match bytes.get(1)? {
+        126 => Some((4, u16::from_be_bytes(bytes.get(2..4)?.try_into().expect("two")).into())),
+        127 => {
+            let length = u64::from_be_bytes(bytes.get(2..10)?.try_into().expect("eight"));
+            Some((10, usize::try_from(length).expect("it fits")))
+        }
+        short => Some((2, usize::from(*short))),
+    }
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {

@@ -132,6 +132,20 @@ impl TestSocket {
         }
     }
 
+    /// Everything that comes until the server says goodbye, and its goodbye: the code and the reason.
+    pub async fn until_goodbye(&mut self) -> (Vec<Value>, u16, String) {
+        let mut came = Vec::new();
+        loop {
+            match self.next_frame().await {
+                Message::Text(text) => came.push(serde_json::from_str(text.as_str()).expect("JSON")),
+                Message::Close(Some(goodbye)) => {
+                    return (came, goodbye.code.into(), goodbye.reason.as_str().to_owned());
+                }
+                other => panic!("expected a text or a goodbye, got {other:?}"),
+            }
+        }
+    }
+
     /// Everything that comes until this connection's shard has processed the log up to `seq`.
     pub async fn all_up_to(&mut self, seq: u64) -> Vec<Value> {
         let mut came = Vec::new();
