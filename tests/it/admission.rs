@@ -4,7 +4,7 @@ use andon::health::Stage;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::support::{Answer, RawSocket, TestApp, TestAppBuilder, TestSocket, eventually};
+use crate::support::{Answer, TestApp, TestAppBuilder, TestSocket, eventually};
 
 /// An application that believes its clients about where they come from.
 fn behind_a_proxy() -> TestAppBuilder {
@@ -170,7 +170,7 @@ async fn a_place_is_free_again_only_when_the_socket_is_gone() {
         .spawn()
         .await;
     let bore = app.given_a_chart("Bore").await;
-    let mut deaf = RawSocket::connect(app.address, Some(4_096)).await;
+    let mut deaf = app.raw_socket(Some(4_096)).await;
     deaf.send(0x81, json!({"type": "subscribe", "characteristic_ids": [bore]}).to_string().as_bytes()).await;
     deaf.wait_for("subscribed").await;
     eventually("its session has ended", async || {

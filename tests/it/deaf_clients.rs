@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::support::{RawSocket, Stream, TestApp, TestSocket, close_code, eventually};
+use crate::support::{Stream, TestApp, TestSocket, close_code, eventually};
 
 const DEAF: usize = 60;
 const READERS: usize = 4;
@@ -60,7 +60,7 @@ async fn many_clients_that_never_read_cost_little_memory_and_are_gone_in_the_end
         .await;
     let mut deaf = vec![];
     for _ in 0..DEAF {
-        let mut client = RawSocket::connect(app.address, Some(4_096)).await;
+        let mut client = app.raw_socket(Some(4_096)).await;
         client.subscribe("\"all\":true").await;
         deaf.push(client);
     }

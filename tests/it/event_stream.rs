@@ -18,7 +18,7 @@ async fn a_stream_tells_what_a_socket_tells_with_the_position_of_each() {
     let app = TestApp::spawn().await;
     let bore = app.given_a_chart("Bore").await;
     let mut socket = app.socket().await.subscribed_to([bore]).await;
-    let mut source = EventSource::open(app.address, &format!("characteristic_ids={bore}")).await;
+    let mut source = app.event_source(&format!("characteristic_ids={bore}")).await;
     assert_eq!(source.header("content-type"), Some("text/event-stream; charset=utf-8"));
     assert_eq!(source.header("cache-control"), Some("no-store, no-transform"));
     assert_eq!(source.header("x-accel-buffering"), Some("no"));
@@ -45,7 +45,7 @@ async fn who_comes_back_with_its_last_id_loses_nothing_and_hears_nothing_twice()
     let app = TestApp::spawn().await;
     let bore = app.given_a_chart("Bore").await;
     let query = format!("characteristic_ids={bore}");
-    let mut source = EventSource::open(app.address, &query).await;
+    let mut source = app.event_source(&query).await;
     let (mut heard, mut first) = (0, None);
     let send = async {
         for _ in 0..SAMPLES / 20 {
@@ -79,7 +79,7 @@ async fn the_last_id_counts_more_than_the_address_that_it_comes_back_to() {
     app.measure_all(bore, &[10.0; 5]).await; // 2 to 6
     let epoch = app.socket().await.welcome["payload"]["epoch"].as_str().expect("a log").to_owned();
     let query = format!("characteristic_ids={bore}&since={epoch}.2");
-    let mut source = EventSource::open(app.address, &query).await;
+    let mut source = app.event_source(&query).await;
     for due in 3..=6 {
         assert_eq!(seq(&source.next_event().await), due);
     }
@@ -95,9 +95,8 @@ async fn the_present_state_comes_before_any_place_to_resume_from() {
     let app = TestApp::spawn().await;
     let (bore, flow) = (app.given_a_chart("Bore").await, app.given_a_chart("Flow").await);
     let violation = app.given_a_violation_on(bore).await;
-    app.socket().await; // when all of that is told
     let query = format!("characteristic_ids={bore},{flow}&snapshot=true");
-    let mut source = EventSource::open(app.address, &query).await;
+    let mut source = app.event_source(&query).await;
     assert_eq!(source.next().await.event, "welcome");
     let subscribed = source.next().await;
     // Who came back there would not get what follows.
@@ -127,7 +126,7 @@ async fn a_group_is_heard_with_those_who_come_into_it_later() {
     let in_group = |name: &str, group: &str| json!({"name": name, "group": group});
     let bore = app.given_a_characteristic(&in_group("Bore", "plant/line4")).await;
     let elsewhere = app.given_a_characteristic(&in_group("Flow", "planting")).await;
-    let mut source = EventSource::open(app.address, "groups=plant&types=sample").await;
+    let mut source = app.event_source("groups=plant&types=sample").await;
     assert_eq!(source.next().await.event, "welcome");
     assert_eq!(source.next().await.data["groups"], json!(["plant"]));
     let later = app.given_a_characteristic(&in_group("Ring", "plant/line5/press")).await;
@@ -144,7 +143,6 @@ async fn a_position_in_another_log_is_told_not_to_be_recovered() {
     let app = TestApp::spawn().await;
     let bore = app.given_a_chart("Bore").await;
     let newest = app.measure(bore, 10.0).await["seq"].as_u64().expect("a position");
-    app.socket().await; // when all of that is told
     let mut source = EventSource::resume(app.address, &format!("characteristic_ids={bore}"), "other.1").await;
     let epoch = source.next().await.data["payload"]["epoch"].as_str().expect("a log").to_owned();
     let subscribed = source.next().await;
@@ -162,12 +160,9 @@ async fn a_query_chooses_as_a_subscribe_does() {
     app.set(&format!("/characteristics/{bore}/control-limits"), &json!({"center_line": 10, "sigma": 1}))
         .await;
     let flow = app.given_a_chart("Flow").await;
-    app.socket().await; // when all of that is told
-    let of_bore = EventSource::open(app.address, "characteristic_keys=P7:bore&types=violation").await;
-    let of_flow =
-        EventSource::open(app.address, &format!("characteristic_ids={flow},9&types=ack_update")).await;
-    let of_all =
-        EventSource::open(app.address, "all=true&rule_ids=1&min_severity=WARNING&history=true").await;
+    let of_bore = app.event_source("characteristic_keys=P7:bore&types=violation").await;
+    let of_flow = app.event_source(&format!("characteristic_ids={flow},9&types=ack_update")).await;
+    let of_all = app.event_source("all=true&rule_ids=1&min_severity=WARNING&history=true").await;
     let mut sources = [of_bore, of_flow, of_all];
     for source in &mut sources {
         assert_eq!(source.next().await.event, "welcome");
@@ -227,7 +222,7 @@ async fn heartbeats_are_comments_that_move_the_position_of_who_hears_nothing() {
     let app = TestApp::builder().with(|s| s.broadcast.heartbeat_seconds = 0.05).spawn().await;
     let (bore, flow) = (app.given_a_chart("Bore").await, app.given_a_chart("Flow").await);
     let query = format!("characteristic_ids={bore}");
-    let mut source = EventSource::open(app.address, &query).await;
+    let mut source = app.event_source(&query).await;
     let epoch = source.next().await.data["payload"]["epoch"].as_str().expect("a log").to_owned();
     assert_eq!(source.next().await.event, "subscribed");
     app.measure_all(flow, &[10.0; 50]).await;
@@ -278,8 +273,8 @@ async fn who_takes_nothing_is_let_go_and_who_has_gone_is_found_out() {
     let query = format!("characteristic_ids={bore}");
     let narrow = Asking { window: Some(4_096), ..Asking::default() };
     let _deaf = EventSource::open_with(app.address, &query, narrow).await;
-    let mut there = EventSource::open(app.address, &query).await;
-    drop(EventSource::open(app.address, &query).await);
+    let mut there = app.event_source(&query).await;
+    drop(app.event_source(&query).await);
     let read = async {
         for _ in 0..10_000 {
             there.next_event().await;
@@ -301,7 +296,7 @@ async fn a_stopping_server_ends_its_streams_and_spreads_their_return() {
     let bore = app.given_a_chart("Bore").await;
     let mut sources = vec![];
     for _ in 0..8 {
-        let mut source = EventSource::open(app.address, &format!("characteristic_ids={bore}")).await;
+        let mut source = app.event_source(&format!("characteristic_ids={bore}")).await;
         assert_eq!(source.next().await.event, "welcome");
         assert_eq!(source.next().await.event, "subscribed");
         sources.push(source);

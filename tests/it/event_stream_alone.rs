@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::support::{DEADLINE, EventSource, Process, TestApp, eventually};
+use crate::support::{DEADLINE, Process, TestApp, eventually};
 
 fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -77,7 +77,7 @@ async fn what_is_sent_behind_a_stream_keeps_no_processor_busy() {
 #[tokio::test]
 async fn the_connection_ends_with_its_stream_and_its_place_is_free() {
     let app = TestApp::builder().with(|s| s.http.connections = 1).spawn().await;
-    let mut source = EventSource::open(app.address, "all=true").await;
+    let mut source = app.event_source("all=true").await;
     assert_eq!(source.header("connection"), Some("close"));
     let welcome = source.next().await;
     let id = &welcome.data["payload"]["connection_id"];

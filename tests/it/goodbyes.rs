@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::support::{RawSocket, Stream, TestApp, TestSocket, close_code, eventually};
+use crate::support::{Stream, TestApp, TestSocket, close_code, eventually};
 
 const EVERYTHING: &str = r#"{"type":"subscribe","all":true}"#;
 
@@ -94,7 +94,7 @@ async fn everybody_hears_what_was_committed_and_comes_back_at_another_moment() {
 #[tokio::test]
 async fn a_client_that_is_behind_but_reads_gets_every_alert_before_the_goodbye() {
     let app = TestApp::spawn().await;
-    let mut slow = RawSocket::connect(app.address, Some(4_096)).await;
+    let mut slow = app.raw_socket(Some(4_096)).await;
     slow.send(0x81, EVERYTHING.as_bytes()).await;
     slow.wait_for("subscribed").await;
     let (ids, mut stream): (Vec<i64>, _) = ((1..=10).collect(), Stream::of(&app));
@@ -129,7 +129,7 @@ async fn a_stop_under_load_ends_in_time_whoever_listens() {
     }
     let (mut deaf, mut slow) = (vec![], JoinSet::new());
     for number in 0..40 {
-        let mut socket = RawSocket::connect(app.address, Some(4_096)).await;
+        let mut socket = app.raw_socket(Some(4_096)).await;
         socket.send(0x81, EVERYTHING.as_bytes()).await;
         socket.wait_for("subscribed").await;
         if number % 2 == 0 {

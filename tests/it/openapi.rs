@@ -19,7 +19,7 @@ use crate::support::contract::{DOCUMENT, resolved};
 use crate::support::{Answer, TestApp, TestSocket};
 
 /// The longest that the property-based client may take on a busy machine; see `max-examples` in its settings.
-const LONGEST_RUN: Duration = Duration::from_secs(240);
+const LONGEST_RUN: Duration = Duration::from_secs(480);
 
 /// Connections have small numbers, so that a client that knows none of them comes upon one.
 const LISTENERS: usize = 20;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, RawSocket, Stream, TestApp, TestSocket, eventually};
+use crate::support::{Answer, Stream, TestApp, TestSocket, eventually};
 
 /// The violations that nobody has confirmed, whatever their age.
 async fn unreceived(app: &TestApp) -> Vec<i64> {
@@ -78,7 +78,7 @@ async fn who_filters_a_violation_out_does_not_confirm_it() {
 async fn who_claims_more_than_it_was_sent_confirms_only_that() {
     let app = TestApp::spawn().await;
     let mut stream = Stream::of(&app);
-    let mut liar = RawSocket::connect(app.address, Some(4_096)).await;
+    let mut liar = app.raw_socket(Some(4_096)).await;
     let welcome: Value = serde_json::from_str(&liar.next_text().await).expect("JSON");
     let path = format!("/connections/{}", welcome["payload"]["connection_id"]);
     liar.subscribe("\"characteristic_ids\":[1]").await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::auth::{ADMIN, READ, with_tokens};
-use crate::support::{Answer, Asking, EventSource, RawSocket, Stream, TestApp, TestSocket, eventually};
+use crate::support::{Answer, Asking, EventSource, Stream, TestApp, TestSocket, eventually};
 
 fn number(welcome: &Value) -> u64 {
     welcome["payload"]["connection_id"].as_u64().expect("a number")
@@ -22,7 +22,7 @@ async fn everybody_who_is_connected_is_listed_with_what_it_listens_to() {
     let in_group = json!({"name": "Bore", "key": "bore", "group": "plant/line4"});
     let bore = app.given_a_characteristic(&in_group).await;
     let mut named = app.socket().await.subscribed_to([bore, 99]).await;
-    let mut grouped = EventSource::open(app.address, "groups=plant").await;
+    let mut grouped = app.event_source("groups=plant").await;
     let grouped_id = number(&grouped.next().await.data);
     assert_eq!(grouped.next().await.event, "subscribed");
     let mut idle = app.socket().await;
@@ -82,7 +82,7 @@ async fn those_that_are_worst_off_can_come_first() {
     let reading = tokio::spawn(async move { while well.next().await != Value::Null {} });
     let mut stalled = vec![];
     for _ in 0..2 {
-        let mut client = RawSocket::connect(app.address, Some(4_096)).await;
+        let mut client = app.raw_socket(Some(4_096)).await;
         let welcome = serde_json::from_str(&client.next_text().await).expect("JSON");
         client.subscribe("\"all\":true").await;
         stalled.push((number(&welcome), client));
@@ -146,7 +146,7 @@ async fn a_connection_that_is_not_there_is_unknown() {
 async fn an_operator_ends_a_connection() {
     let app = TestApp::spawn().await;
     let mut socket = app.socket().await;
-    let mut source = EventSource::open(app.address, "all=true").await;
+    let mut source = app.event_source("all=true").await;
     let ids = [number(&socket.welcome), number(&source.next().await.data)];
     assert_eq!(source.next().await.event, "subscribed");
     for id in ids {

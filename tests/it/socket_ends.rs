@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::support::{RawSocket, TestApp, TestSocket, close_code, eventually};
+use crate::support::{TestApp, TestSocket, close_code, eventually};
 
 const TEXT: u8 = 0x81;
 
@@ -54,7 +54,7 @@ async fn text_is_utf_8() {
     for frames in
         [&[(TEXT, &b"{\"type\":\"\xff\"}"[..])][..], &[(0x01, b"{\"type\":\"\xc3"), (0x80, b"\x28\"}")]]
     {
-        let mut socket = RawSocket::connect(app.address, None).await;
+        let mut socket = app.raw_socket(None).await;
         for (first, payload) in frames {
             socket.send(*first, payload).await;
         }
@@ -65,7 +65,7 @@ async fn text_is_utf_8() {
 #[tokio::test]
 async fn a_message_in_parts_is_one_message() {
     let app = TestApp::spawn().await;
-    let mut socket = RawSocket::connect(app.address, None).await;
+    let mut socket = app.raw_socket(None).await;
     // A character lies across the border, and a ping stands between the parts.
     socket.send(0x01, b"{\"type\":\"ping\",\"t\":\"\xc3").await;
     socket.send(0x89, b"between").await;
@@ -82,7 +82,7 @@ async fn a_message_that_is_too_big_ends_the_connection() {
     socket.send_raw(Message::text(big.clone())).await;
     assert_eq!(socket.close_code().await, Some(1009));
     assert_ended(&app, "too_big").await;
-    let mut parts = RawSocket::connect(app.address, None).await;
+    let mut parts = app.raw_socket(None).await;
     parts.send(0x01, &big.as_bytes()[..600]).await;
     parts.send(0x80, &big.as_bytes()[..600]).await;
     assert_eq!(close_code(&parts.read_to_the_end().await), Some(1009));
@@ -91,7 +91,7 @@ async fn a_message_that_is_too_big_ends_the_connection() {
 #[tokio::test]
 async fn a_frame_that_announces_too_much_is_refused_before_it_comes() {
     let app = TestApp::spawn().await;
-    let mut socket = RawSocket::connect(app.address, None).await;
+    let mut socket = app.raw_socket(None).await;
     let header = [&[0x82, 0x80 | 127][..], &(1u64 << 40).to_be_bytes()].concat();
     socket.send_bytes(&header).await;
     assert_eq!(close_code(&socket.read_to_the_end().await), Some(1009));
@@ -112,7 +112,7 @@ async fn a_client_that_sends_far_too_much_hears_that_it_was_too_much() {
 async fn a_frame_that_is_none_ends_the_connection() {
     let app = TestApp::spawn().await;
     for (first, payload) in [(0x83u8, &b"reserved opcode"[..]), (0x80, b"nothing to continue")] {
-        let mut socket = RawSocket::connect(app.address, None).await;
+        let mut socket = app.raw_socket(None).await;
         socket.send(first, payload).await;
         let code = close_code(&socket.read_to_the_end().await);
         assert_eq!(code, Some(1002), "{first:x}");
@@ -142,7 +142,7 @@ async fn a_stopping_server_sends_its_clients_away_and_ends() {
 #[tokio::test]
 async fn a_server_with_a_deaf_client_stops_all_the_same() {
     let app = TestApp::builder().with(|s| s.stop.grace_ms = 500).spawn().await;
-    let _deaf = RawSocket::connect(app.address, None).await;
+    let _deaf = app.raw_socket(None).await;
     eventually("it is connected", async || {
         (app.metric("andon_connections{kind=\"websocket\"}").await == 1.0).then_some(())
     })
@@ -156,7 +156,7 @@ async fn a_client_that_answers_no_ping_is_cut_off() {
         .with(|s| (s.broadcast.ping_interval_ms, s.broadcast.pong_timeout_ms) = (20, 150))
         .spawn()
         .await;
-    let deaf = RawSocket::connect(app.address, None).await;
+    let deaf = app.raw_socket(None).await;
     let received = deaf.read_to_the_end().await;
     assert!(received.contains(&0x89), "there was no ping");
     assert_eq!(close_code(&received), Some(4009));
@@ -199,7 +199,7 @@ async fn a_client_that_never_reads_is_let_go_and_the_others_get_everything() {
         .spawn()
         .await;
     let bore = app.given_a_chart("Bore").await;
-    let mut deaf = RawSocket::connect(app.address, Some(4_096)).await;
+    let mut deaf = app.raw_socket(Some(4_096)).await;
     deaf.send(TEXT, json!({"type": "subscribe", "characteristic_ids": [bore]}).to_string().as_bytes()).await;
     deaf.wait_for("subscribed").await;
     let mut reader = app.socket().await.subscribed_to([bore]).await;
@@ -232,11 +232,11 @@ async fn a_client_that_never_reads_is_let_go_and_the_others_get_everything() {
 #[tokio::test]
 async fn a_goodbye_is_answered_with_the_end_of_the_connection() {
     let app = TestApp::builder().with(|s| s.http.disconnect_timeout_ms = 600_000).spawn().await;
-    let mut client = RawSocket::connect(app.address, None).await;
+    let mut client = app.raw_socket(None).await;
     client.send(0x88, &1_000u16.to_be_bytes()).await;
     assert_eq!(close_code(&client.read_to_the_end().await), Some(1000));
     // Where the server was the first to say it, the client's own is waited for, whatever comes before it.
-    let mut client = RawSocket::connect(app.address, None).await;
+    let mut client = app.raw_socket(None).await;
     client.send(TEXT, &[0xFF]).await;
     while client.next_frame().await.0 != 0x88 {}
     client.send(TEXT, b"too late").await;
@@ -248,7 +248,7 @@ async fn a_goodbye_is_answered_with_the_end_of_the_connection() {
 async fn a_slow_client_that_reads_on_learns_why_it_was_let_go() {
     let app = TestApp::builder().with(|s| s.broadcast.stall_timeout_ms = 500).spawn().await;
     let bore = app.given_a_chart("Bore").await;
-    let mut slow = RawSocket::connect(app.address, Some(4_096)).await;
+    let mut slow = app.raw_socket(Some(4_096)).await;
     slow.send(TEXT, json!({"type": "subscribe", "characteristic_ids": [bore]}).to_string().as_bytes()).await;
     slow.wait_for("subscribed").await;
     until_only(0.0, &app, bore).await;
@@ -266,7 +266,7 @@ async fn a_deaf_client_whose_window_is_closed_is_cut_off_too() {
         .spawn()
         .await;
     let bore = app.given_a_chart("Bore").await;
-    let mut deaf = RawSocket::connect(app.address, Some(4_096)).await;
+    let mut deaf = app.raw_socket(Some(4_096)).await;
     deaf.send(TEXT, json!({"type": "subscribe", "characteristic_ids": [bore]}).to_string().as_bytes()).await;
     deaf.wait_for("subscribed").await;
     assert!(deaf.is_held_by_the_server());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::support::{RawSocket, TestApp};
+use crate::support::TestApp;
 
 #[tokio::test]
 async fn revisions_follow_one_another_from_the_base_in_the_answer() {
@@ -44,7 +44,7 @@ async fn everybody_gets_the_same_bytes() {
     let bore = app.given_a_chart("Bore").await;
     let mut sockets = vec![];
     for _ in 0..4 {
-        let mut socket = RawSocket::connect(app.address, None).await;
+        let mut socket = app.raw_socket(None).await;
         let subscribe = json!({"type": "subscribe", "characteristic_ids": [bore]});
         socket.send(0x81, subscribe.to_string().as_bytes()).await;
         socket.wait_for("\"subscribed\"").await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, interval};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{RawSocket, TestApp};
+use crate::support::TestApp;
 
 const TEXT: u8 = 0x81;
 const PING: u8 = 0x89;
@@ -28,7 +28,7 @@ async fn a_client_that_waits_for_the_end_of_a_replay_is_heard_meanwhile() {
         app.measure_all(bore, &[10.0; 10_000]).await;
     }
     let epoch = app.socket().await.welcome["payload"]["epoch"].clone();
-    let mut socket = RawSocket::connect(app.address, Some(4_096)).await;
+    let mut socket = app.raw_socket(Some(4_096)).await;
     let subscribe =
         json!({"type": "subscribe", "characteristic_ids": [bore], "since": {"epoch": epoch, "seq": 2}});
     socket.send(TEXT, subscribe.to_string().as_bytes()).await;

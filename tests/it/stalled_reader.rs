@@ -59,7 +59,7 @@ async fn assert_a_stalled_reader_is_no_burden(samples: u64) {
         })
         .spawn()
         .await;
-    let mut client = RawSocket::connect(app.address, Some(WINDOW)).await;
+    let mut client = app.raw_socket(Some(WINDOW)).await;
     client.subscribe("\"all\":true").await;
     let (ids, mut stream): (Vec<i64>, _) = ((1..=CHARACTERISTICS).collect(), Stream::of(&app));
     // The ring is filled, and all that lies between the queue and the client.

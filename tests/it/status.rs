@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{RawSocket, Stream, TestApp, TestSocket, eventually};
+use crate::support::{Stream, TestApp, TestSocket, eventually};
 
 async fn status(socket: &mut TestSocket) -> Value {
     socket.send(&json!({"type": "status"})).await;
@@ -52,7 +52,7 @@ async fn a_client_that_answers_late_is_told_so() {
         })
         .spawn()
         .await;
-    let mut slow = RawSocket::connect(app.address, None).await;
+    let mut slow = app.raw_socket(None).await;
     let welcome: Value = serde_json::from_str(&slow.next_text().await).expect("JSON");
     let payload = loop {
         let (first, payload) = slow.next_frame().await;
@@ -110,7 +110,7 @@ async fn a_status_tells_what_is_listened_to_and_what_was_left_out() {
     drop(socket);
 
     let mut stream = Stream::of(&app);
-    let mut slow = RawSocket::connect(app.address, Some(4_096)).await;
+    let mut slow = app.raw_socket(Some(4_096)).await;
     let welcome: Value = serde_json::from_str(&slow.next_text().await).expect("JSON");
     slow.subscribe("\"characteristic_ids\":[1]").await;
     let path = format!("/connections/{}", welcome["payload"]["connection_id"]);

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, DEADLINE, Services, TestSocket, address_of};
+use super::{Answer, DEADLINE, EventSource, RawSocket, Services, TestSocket, address_of, eventually};
 
 /// Settings of a test, changed before the application starts.
 pub struct TestAppBuilder {
@@ -190,12 +190,13 @@ impl TestApp {
         created["id"].as_i64().expect("an id")
     }
 
-    /// An individuals chart with limits 7 .. 10 .. 13 and only rule 1, by its id.
+    /// An individuals chart with limits 7 .. 10 .. 13 and only rule 1, by its id; all subscribers have heard of it.
     pub async fn given_a_chart(&self, name: &str) -> i64 {
         let body = json!({"name": name, "rules": {"preset": "outlier"}});
         let id = self.given_a_characteristic(&body).await;
         let limits = json!({"center_line": 10.0, "sigma": 1.0});
         self.set(&format!("/characteristics/{id}/control-limits"), &limits).await;
+        self.all_is_told().await;
         id
     }
 
@@ -239,6 +240,31 @@ impl TestApp {
     pub async fn acknowledge(&self, violation: i64, user: &str) -> (u16, Value) {
         let body = json!({"reason": "Tool Change", "user": user});
         self.post(&format!("/violations/{violation}/acknowledge"), &body).await
+    }
+
+    /// Waits until every shard has routed all that is committed: who connects after this hears nothing of it.
+    pub async fn all_is_told(&self) {
+        eventually("all that is committed is told", async || {
+            let counted = Answer::to(self.request_at("GET", "/metrics")).await.text;
+            let lag = |line: &&str| {
+                line.starts_with("andon_relay_lag_events ")
+                    || line.starts_with("andon_subscriber_lag_events{")
+            };
+            counted.lines().filter(lag).all(|line| line.ends_with(" 0.0")).then_some(())
+        })
+        .await;
+    }
+
+    /// A stream of events, asked for when all that was answered before is told.
+    pub async fn event_source(&self, query: &str) -> EventSource {
+        self.all_is_told().await;
+        EventSource::open(self.address, query).await
+    }
+
+    /// A bare connection, made when all that was answered before is told; `window` as [`RawSocket::connect`] says.
+    pub async fn raw_socket(&self, window: Option<u32>) -> RawSocket {
+        self.all_is_told().await;
+        RawSocket::connect(self.address, window).await
     }
 
     /// A connected client that has been welcomed, when all that was answered before is over: what it hears was
