@@ -191,7 +191,7 @@ fn reasons(words: &[&'static str]) -> Family<Reason, Counter> {
 /// Every kind of rows that retention removes, from the start at 0.
 fn removable_rows() -> Family<Kind, Counter> {
     let rows = Family::default();
-    for kind in ["events", "answers", "samples", "violations", "limits", "characteristics"] {
+    for kind in ["events", "answers", "samples", "violations", "episodes", "limits", "characteristics"] {
         drop(rows.get_or_create(&Kind { kind }));
     }
     rows

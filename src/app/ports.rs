@@ -161,13 +161,16 @@ mod tests {
 
         let page = history.page(0, 10).await.expect("the log");
         let kinds: Vec<_> = page.iter().map(|event| event.kind).collect();
-        assert_eq!(kinds, [EventKind::ControlLimits, EventKind::Sample, EventKind::Violation]);
+        assert_eq!(
+            kinds,
+            [EventKind::ControlLimits, EventKind::Sample, EventKind::Violation, EventKind::Episode]
+        );
         let base = history.base(1).await.expect("told");
-        assert_eq!(base, Base { head: 3, first_after: HashMap::from([(id, 2)]) });
-        assert_eq!(history.revisions().await.expect("told"), (3, vec![(id, 3)]));
+        assert_eq!(base, Base { head: 4, first_after: HashMap::from([(id, 2)]) });
+        assert_eq!(history.revisions().await.expect("told"), (4, vec![(id, 4)]));
 
         let snapshot = history.snapshot(id).await.expect("read").expect("it is there");
-        assert_eq!((snapshot.characteristic_id, snapshot.seq, snapshot.revision), (id, 3, 3));
+        assert_eq!((snapshot.characteristic_id, snapshot.seq, snapshot.revision), (id, 4, 4));
         let message: SnapshotMessage = serde_json::from_slice(&snapshot.message).expect("a snapshot");
         let payload = message.payload;
         assert_eq!((payload.alarm_state, payload.open_total), (AlarmState::ActiveUnacked, 1));

@@ -41,13 +41,18 @@ impl Interest {
 
     /// Whether every event of a run is told, whatever they are.
     pub(super) fn admits_all(&self, run: &Run) -> bool {
-        let is_present = || run.frames.iter().all(|frame| !frame.event.is_history);
-        self.filter.is_none() && run.first().seq > self.after && (self.history || is_present())
+        let is_told = |event: &LoggedEvent| !event.kind.is_asked_for() && (self.history || !event.is_history);
+        self.filter.is_none()
+            && run.first().seq > self.after
+            && run.frames.iter().all(|frame| is_told(&frame.event))
     }
 
     fn admits(&self, kind: EventKind, fired: Option<Fired>) -> bool {
-        let Some(filter) = self.filter.as_deref() else { return true };
-        let is_of_type = filter.types.as_ref().is_none_or(|types| types.contains(&kind));
+        let Some(filter) = self.filter.as_deref() else { return !kind.is_asked_for() };
+        let is_of_type = match &filter.types {
+            Some(types) => types.contains(&kind),
+            None => !kind.is_asked_for(),
+        };
         let is_severe = filter.min_severity.is_none_or(|least| fired.is_none_or(|it| it.severity >= least));
         let is_of_rule =
             filter.rule_ids.as_ref().is_none_or(|ids| fired.is_none_or(|it| ids.contains(&it.rule_id)));
@@ -92,6 +97,10 @@ mod tests {
         let sample = event(EventKind::Sample, false, "{}");
         assert!(wants(types(&[EventKind::Sample]), &sample));
         assert!(!wants(types(&[EventKind::Violation]), &sample));
+        let episode = event(EventKind::Episode, false, "{}");
+        assert!(wants(types(&[EventKind::Episode]), &episode));
+        assert!(!wants(Filter::default(), &episode), "only who asks for them is told of episodes");
+        assert_eq!(Interest::default().admit(&episode), Err(Unwanted::Filtered));
         let severe = || Filter { min_severity: Some(Severity::Warning), ..Filter::default() };
         let seen = ["INFO", "WARNING", "CRITICAL"].map(|word| wants(severe(), &violation(word, 1)));
         assert_eq!(seen, [false, true, true]);

@@ -5,9 +5,11 @@ use std::io::{self, Write as _};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::domain::episode::EpisodeChange;
 use crate::domain::ids::LimitsId;
 use crate::domain::rules::Severity;
 use crate::protocol::client_side::{EventMessage, EventPayload, ReceivedSnapshot, SnapshotState};
+use crate::protocol::episode::{EpisodeUpdate, EpisodeView};
 use crate::protocol::payload::{AckUpdate, ControlLimitsView, SamplePayload, ViolationView};
 use crate::protocol::snapshot::SnapshotPayload;
 use crate::protocol::update::{CharacteristicUpdate, SampleUpdate};
@@ -61,6 +63,17 @@ pub fn line(event: &EventMessage, style: Style) -> Option<String> {
         EventPayload::CharacteristicUpdate(update) => {
             (Some(update.timestamp), "characteristic".to_owned(), None, of_change(update))
         }
+        EventPayload::Episode(update) => (
+            Some(update.timestamp),
+            format!("EPISODE #{}", update.episode.id),
+            Some(match update.change {
+                EpisodeChange::Opened | EpisodeChange::Worsened | EpisodeChange::Lapsed => {
+                    colour_of(update.episode.severity)
+                }
+                EpisodeChange::Acknowledged | EpisodeChange::Closed => ANSWERED,
+            }),
+            of_episode(update),
+        ),
         EventPayload::Other { .. } => return None,
     };
     let time = time.map_or_else(|| "-".to_owned(), clock_time);
@@ -139,6 +152,26 @@ fn of_violation(violation: &ViolationView) -> String {
         value(violation.value),
         value(violation.lcl),
         value(violation.ucl),
+    )
+}
+
+fn of_episode(update: &EpisodeUpdate) -> String {
+    let EpisodeView {
+        severity, characteristic_name, rules, violation_total, ack_user, closing_reason, ..
+    } = &update.episode;
+    let rules: Vec<_> = rules.iter().map(|rule| printable(&rule.rule_name)).collect();
+    let more = match update.change {
+        EpisodeChange::Acknowledged => ack_user.as_deref().map(|user| format!(" by {}", printable(user))),
+        EpisodeChange::Closed => closing_reason.map(|reason| format!(" ({})", word(&reason))),
+        _ => None,
+    };
+    format!(
+        "{:<8}  {}: {}{}, {}, {violation_total} in all",
+        word(severity),
+        printable(characteristic_name),
+        word(&update.change),
+        more.unwrap_or_default(),
+        rules.join(" + "),
     )
 }
 
@@ -346,6 +379,6 @@ mod tests {
 
     #[test]
     fn an_unknown_type_has_no_line() {
-        assert_eq!(line(&event("episode", "{}"), Style::Plain), None);
+        assert_eq!(line(&event("weather", "{}"), Style::Plain), None);
     }
 }

@@ -112,7 +112,8 @@ impl TailArgs {
         chosen.snapshot = self.snapshot;
         let some = |rules: &[u32]| (!rules.is_empty()).then(|| rules.to_vec());
         let filter = Filter {
-            types: (!self.types.is_empty()).then(|| self.types.clone()),
+            // Everything: also what only they are told who ask for it.
+            types: Some(if self.types.is_empty() { EventKind::ALL.to_vec() } else { self.types.clone() }),
             min_severity: self.min_severity.map(|severity| match severity {
                 MinSeverity::Info => Severity::Info,
                 MinSeverity::Warning => Severity::Warning,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::domain::characteristic::{Characteristic, Definition};
+use crate::domain::episode::{Episode, EpisodeChange};
 use crate::domain::ids::{CharacteristicId, SampleId};
 use crate::domain::phase::Phase;
 use crate::domain::rules::RuleSet;
@@ -45,6 +46,17 @@ pub enum Event {
     },
     /// What its owner says about a characteristic has changed.
     CharacteristicChanged(CharacteristicChange),
+    /// An episode was opened, or what people have to know of it has changed.
+    EpisodeChanged {
+        /// The episode as it is now.
+        episode: Arc<Episode>,
+        /// What is new about it.
+        change: EpisodeChange,
+        /// When.
+        at: DateTime<Utc>,
+        /// Whose, as it was defined then.
+        characteristic: Arc<Characteristic>,
+    },
 }
 
 /// A decision about one sample.
@@ -109,6 +121,7 @@ impl Event {
             Self::ControlLimitsUpdated(phase) => phase.characteristic_id,
             Self::SampleExclusionChanged(exclusion) => exclusion.characteristic_id,
             Self::CharacteristicChanged(change) => change.characteristic_id,
+            Self::EpisodeChanged { episode, .. } => episode.characteristic_id,
         }
     }
 

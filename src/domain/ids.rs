@@ -55,6 +55,8 @@ ids! {
     SampleId;
     /// One rule that fired on one sample.
     ViolationId;
+    /// Violations of one characteristic that belong together.
+    EpisodeId;
     /// One set of control limits, which is also one phase of a characteristic.
     LimitsId;
 }

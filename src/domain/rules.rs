@@ -78,6 +78,18 @@ impl Rule {
         }
     }
 
+    /// What the rule's pattern tells of the process.
+    pub const fn family(self) -> RuleFamily {
+        match self {
+            Self::Outlier => RuleFamily::Outlier,
+            Self::Shift | Self::ZoneA | Self::ZoneB => RuleFamily::Shift,
+            Self::Trend => RuleFamily::Trend,
+            Self::Alternation => RuleFamily::Alternation,
+            Self::Stratification => RuleFamily::Stratification,
+            Self::Mixture => RuleFamily::Mixture,
+        }
+    }
+
     /// The pattern this rule looks for unless a characteristic says otherwise.
     pub const fn default_pattern(self) -> Pattern {
         match self {
@@ -109,6 +121,23 @@ impl Rule {
     const fn default_severity(self) -> Severity {
         if matches!(self, Self::Outlier) { Severity::Critical } else { Severity::Warning }
     }
+}
+
+/// What a pattern tells of the process: rules of one family find the same thing, one of them earlier than the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RuleFamily {
+    /// Something happened to one point.
+    Outlier,
+    /// The process runs at another level.
+    Shift,
+    /// The process drifts.
+    Trend,
+    /// Two levels take turns.
+    Alternation,
+    /// The limits are too wide for what is sampled.
+    Stratification,
+    /// Two processes are mixed.
+    Mixture,
 }
 
 /// At least `k` of the last `m` points. `k == m` for every rule but 5 and 6.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::chart::{Chart, Side};
 use crate::domain::foreign::Origin;
-use crate::domain::ids::{CharacteristicId, SampleId, ViolationId};
+use crate::domain::ids::{CharacteristicId, EpisodeId, SampleId, ViolationId};
 use crate::domain::rules::Severity;
 
 /// Whether a violation still holds. Open means: neither acknowledged nor withdrawn.
@@ -42,6 +42,8 @@ pub struct Violation {
     pub sample_id: Option<SampleId>,
     /// Whose chart.
     pub characteristic_id: CharacteristicId,
+    /// What it belongs to; `None`: of the past, about which nobody is told, or older than episodes are.
+    pub episode_id: Option<EpisodeId>,
     /// Which of its two charts.
     pub chart: Chart,
     /// The rule's number.

@@ -9,13 +9,14 @@ use actix_web::{HttpResponse, ResponseError};
 use tracing::error;
 
 use crate::broadcast::OrderError;
+use crate::domain::violation::Acknowledgement;
 use crate::error_chain::error_chain;
 use crate::protocol::problem::{self, AcknowledgementView, FieldError, LogView, Problem, shortened};
 use crate::protocol::rest::{ItemError, RulesError};
 use crate::services::foreign_events::ForeignEventError;
 use crate::services::{
-    AcknowledgeError, ChangeError, CommitError, CreateError, DeleteError, ExclusionError, LimitsRefusal,
-    ReasonCodesError, RulesUpdateError, SampleError,
+    AcknowledgeEpisodeError, AcknowledgeError, ChangeError, CommitError, CreateError, DeleteError,
+    ExclusionError, LimitsRefusal, ReasonCodesError, RulesUpdateError, SampleError,
 };
 use crate::store::StoreError;
 
@@ -61,6 +62,7 @@ kinds! {
     UnknownCharacteristic, "unknown_characteristic", NOT_FOUND, "Unknown characteristic";
     UnknownSample, "unknown_sample", NOT_FOUND, "Unknown sample";
     UnknownViolation, "unknown_violation", NOT_FOUND, "Unknown violation";
+    UnknownEpisode, "unknown_episode", NOT_FOUND, "Unknown episode";
     UnknownConnection, "unknown_connection", NOT_FOUND, "Unknown connection";
     InvalidMeasurements, "invalid_measurements", UNPROCESSABLE_ENTITY, "The measurements make no sample";
     InvalidTimestamp, "invalid_timestamp", UNPROCESSABLE_ENTITY, "The time is not usable";
@@ -244,16 +246,28 @@ impl From<SampleError> for ApiError {
     }
 }
 
+impl From<AcknowledgeEpisodeError> for ApiError {
+    fn from(error: AcknowledgeEpisodeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AcknowledgeEpisodeError::Unknown(_) => Self::new(Kind::UnknownEpisode, detail),
+            AcknowledgeEpisodeError::Already { first, .. } => already(*first, detail),
+        }
+    }
+}
+
+fn already(first: Acknowledgement, detail: String) -> ApiError {
+    let acknowledgement = Some(Box::new(first.into()));
+    ApiError { acknowledgement, ..ApiError::new(Kind::AlreadyAcknowledged, detail) }
+}
+
 impl From<AcknowledgeError> for ApiError {
     fn from(error: AcknowledgeError) -> Self {
         let detail = error.to_string();
         match error {
             AcknowledgeError::Unknown(_) => Self::new(Kind::UnknownViolation, detail),
             AcknowledgeError::NoSample(_) => Self::field(Kind::InvalidField, "/exclude_sample", detail),
-            AcknowledgeError::Already { first, .. } => Self {
-                acknowledgement: Some(Box::new((*first).into())),
-                ..Self::new(Kind::AlreadyAcknowledged, detail)
-            },
+            AcknowledgeError::Already { first, .. } => already(*first, detail),
         }
     }
 }

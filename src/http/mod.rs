@@ -20,6 +20,7 @@ mod connections;
 mod control_limits;
 mod definitions;
 mod descriptors;
+mod episodes;
 mod error;
 mod event_stream;
 mod events;

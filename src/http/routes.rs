@@ -9,7 +9,7 @@ use actix_web::{Resource, web};
 use crate::http::error::{ApiError, Kind};
 use crate::http::openapi::{self, Operation, delete, get, head, patch, post, put};
 use crate::http::{
-    batch, characteristics, chart_data, chart_pictures, connections, control_limits, definitions,
+    batch, characteristics, chart_data, chart_pictures, connections, control_limits, definitions, episodes,
     event_stream, events, exclusion, foreign_events, groups, live, named, samples, unreceived, violations,
     ws,
 };
@@ -20,6 +20,7 @@ pub const TAGS: &[(&str, &str)] = &[
     (CONTROL_LIMITS, "What each characteristic is judged by."),
     (SAMPLES, "What was measured."),
     (VIOLATIONS, "What fired, and what people answer."),
+    (EPISODES, "Violations that belong together."),
     (EVENTS, "What happens, as it happens."),
     (CONNECTIONS, "Who listens, to what, and how well."),
     (SERVER, "How this server is."),
@@ -28,6 +29,7 @@ const CHARACTERISTICS: &str = "characteristics";
 const CONTROL_LIMITS: &str = "control limits";
 const SAMPLES: &str = "samples";
 const VIOLATIONS: &str = "violations";
+const EPISODES: &str = "episodes";
 const EVENTS: &str = "events";
 const CONNECTIONS: &str = "connections";
 const SERVER: &str = "server";
@@ -41,6 +43,7 @@ pub static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         control_limits(),
         samples(),
         violations(),
+        episodes(),
         happenings(),
         connections(),
     ];
@@ -221,6 +224,25 @@ fn samples() -> Vec<Operation> {
         ),
     ];
     operations.into_iter().map(|operation| operation.tagged(SAMPLES)).collect()
+}
+
+fn episodes() -> Vec<Operation> {
+    let operations = [
+        get("/api/v1/episodes", "list_episodes", episodes::list)
+            .says("Lists episodes", "Newest first.")
+            .refuses(&[Kind::UnknownCharacteristic]),
+        get("/api/v1/episodes/{id}", "get_episode", episodes::one)
+            .says("Tells one episode", "With its newest violations.")
+            .refuses(&[Kind::UnknownEpisode]),
+        post("/api/v1/episodes/{id}/acknowledge", "acknowledge_episode", episodes::acknowledge)
+            .says(
+                "Acknowledges an episode",
+                "And every open violation of it, the oldest 10,000 if there are more: every connected client hears of \
+                 each. 409 says who was first, if nothing has waited since.",
+            )
+            .refuses(&[Kind::UnknownEpisode, Kind::AlreadyAcknowledged]),
+    ];
+    operations.into_iter().map(|operation| operation.tagged(EPISODES)).collect()
 }
 
 fn violations() -> Vec<Operation> {

@@ -38,6 +38,7 @@ pub async fn list(
     let filter = ViolationFilter {
         characteristic_id: chosen(&store, named, Kind::InvalidQuery).await?,
         sample_id: query.sample_id,
+        episode_id: query.episode_id,
         acknowledged: query.acknowledged,
         status: query.status,
         severity: query.severity,
@@ -63,7 +64,11 @@ pub async fn one(
     Ok(Done(views(&store, &[record]).await?.remove(0)))
 }
 
-async fn views(store: &Store, records: &[ViolationRecord]) -> Result<Vec<ViolationView>, ApiError> {
+/// Violations as they are told.
+pub(super) async fn views(
+    store: &Store,
+    records: &[ViolationRecord],
+) -> Result<Vec<ViolationView>, ApiError> {
     let ids = records.iter().map(|record| record.violation.characteristic_id);
     let known = store.characteristics_by_id(ids).await?;
     let view = |record: &ViolationRecord| {
@@ -180,7 +185,8 @@ fn batch_view(outcomes: ManyAnswered) -> BatchAcknowledgeView {
     BatchAcknowledgeView { total, successful: total - failed, failed, results }
 }
 
-fn answer(
+/// What somebody says to something that waits.
+pub(super) fn answer(
     caller: &Principal,
     user: Option<String>,
     reason: String,

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::domain::event::Event;
 use crate::domain::ids::{CharacteristicId, ViolationId};
 use crate::domain::rules::Severity;
+use crate::protocol::episode::{EpisodeUpdate, EpisodeView};
 use crate::protocol::payload::{AckUpdate, ControlLimitsView, SamplePayload, ViolationView};
 use crate::protocol::rest::given;
 use crate::protocol::update::{CharacteristicUpdate, SampleUpdate, ViolationUpdate};
@@ -33,11 +34,13 @@ pub enum EventKind {
     ViolationUpdate,
     /// A definition or its rules have changed.
     CharacteristicUpdate,
+    /// An episode was opened, or what people have to know of it has changed.
+    Episode,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Sample,
         Self::Violation,
         Self::AckUpdate,
@@ -45,6 +48,7 @@ impl EventKind {
         Self::SampleUpdate,
         Self::ViolationUpdate,
         Self::CharacteristicUpdate,
+        Self::Episode,
     ];
 
     /// The name on the wire and in the log.
@@ -57,12 +61,18 @@ impl EventKind {
             Self::SampleUpdate => "sample_update",
             Self::ViolationUpdate => "violation_update",
             Self::CharacteristicUpdate => "characteristic_update",
+            Self::Episode => "episode",
         }
     }
 
     /// The kind of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Goes only to who asks for it by its type.
+    pub const fn is_asked_for(self) -> bool {
+        matches!(self, Self::Episode)
     }
 
     /// Acknowledgements go to every client, the others to subscribers of the characteristic.
@@ -98,6 +108,11 @@ pub fn encode(event: &Event) -> serde_json::Result<(EventKind, String)> {
         ),
         Event::CharacteristicChanged(change) => {
             (EventKind::CharacteristicUpdate, serde_json::to_string(&CharacteristicUpdate::new(change))?)
+        }
+        Event::EpisodeChanged { episode, change, at, characteristic } => {
+            let episode = EpisodeView::new(episode, characteristic);
+            let update = EpisodeUpdate { change: *change, timestamp: *at, episode };
+            (EventKind::Episode, serde_json::to_string(&update)?)
         }
     })
 }

@@ -6,6 +6,7 @@
 pub mod client_side;
 pub mod close;
 pub mod deflate;
+pub mod episode;
 pub mod event;
 pub mod frame;
 pub mod json;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::domain::characteristic::Characteristic;
 use crate::domain::chart::{Chart, DispersionStatistic, Side, Zone};
-use crate::domain::ids::{CharacteristicId, LimitsId, SampleId, ViolationId};
+use crate::domain::ids::{CharacteristicId, EpisodeId, LimitsId, SampleId, ViolationId};
 use crate::domain::limits::DispersionLimits;
 use crate::domain::phase::{LimitsMethod, Phase, ProposedLimits};
 use crate::domain::rules::Severity;
@@ -104,6 +104,8 @@ impl SamplePayload {
 pub struct ViolationView {
     pub id: ViolationId,
     pub violation_id: ViolationId,
+    /// What it belongs to; null for what is of the past, or older than episodes are.
+    pub episode_id: Option<EpisodeId>,
     pub sample_id: Option<SampleId>,
     pub characteristic_id: CharacteristicId,
     pub characteristic_name: String,
@@ -150,6 +152,7 @@ impl ViolationView {
         Self {
             id: violation.id,
             violation_id: violation.id,
+            episode_id: violation.episode_id,
             sample_id: violation.sample_id,
             characteristic_id: violation.characteristic_id,
             characteristic_name: definition.name.clone(),

@@ -15,7 +15,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::alarm::AlarmState;
 use crate::domain::chart::{Chart, ChartKind, DispersionStatistic, Side, Zone};
-use crate::domain::ids::{CharacteristicId, LimitsId, MAX_ID, SampleId, ViolationId};
+use crate::domain::episode::{ClosingReason, EpisodeChange, EpisodeStatus};
+use crate::domain::ids::{CharacteristicId, EpisodeId, LimitsId, MAX_ID, SampleId, ViolationId};
 use crate::domain::limits::LARGEST_VALUE;
 use crate::domain::phase::{LimitsMethod, LimitsState};
 use crate::domain::rules::{Preset, Severity};
@@ -96,6 +97,8 @@ ids! {
     SampleId;
     /// One rule that fired on one sample.
     ViolationId;
+    /// Violations of one characteristic that belong together.
+    EpisodeId;
     /// One set of control limits, which is also one phase of a characteristic.
     LimitsId;
     /// One connection to this process; never used twice by it.
@@ -128,9 +131,16 @@ closed_lists! {
     /// A named rule set: all eight; 1, 5, 6 and 2 with eight points; 1, 2, 5, 6 (the default); 1 alone.
     Preset { Nelson WesternElectric Balanced Outlier }
     /// What an event tells of.
-    EventKind { Sample Violation AckUpdate ControlLimits SampleUpdate ViolationUpdate CharacteristicUpdate }
+    EventKind { Sample Violation AckUpdate ControlLimits SampleUpdate ViolationUpdate CharacteristicUpdate Episode }
     /// Whether a violation still holds, or re-judging found that it does not.
     ViolationStatus { Open Withdrawn }
+    /// Whether violations may still join an episode, or it is over.
+    EpisodeStatus { Open Closed }
+    /// What people have to know of an episode.
+    EpisodeChange { Opened Worsened Acknowledged Lapsed Closed }
+    /// Why an episode is over: enough points in control, new limits, a new phase without any, none of its violations holds,
+    /// its characteristic was retired or deleted, or nothing was heard of the process for too long.
+    ClosingReason { InControl NewLimits NewPhase Withdrawn Retired Deleted Stale }
     /// How good a connection is by its newest round trip: below 20, 50, 100 or 200 ms, or slower.
     Quality { Excellent Good Fair Poor Critical }
     /// Which connections come first: those with the most bytes waiting, or those that have taken nothing for longest.

@@ -245,6 +245,7 @@ mod tests {
             id: id(5),
             sample_id: Some(id(41)),
             characteristic_id: id(7),
+            episode_id: None,
             chart: Chart::Location,
             rule_id: 1,
             rule_name: "Outlier".to_owned(),

@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 use crate::domain::characteristic::Characteristic;
 use crate::domain::chart::{Chart, ChartKind};
 use crate::domain::event::Event;
-use crate::domain::ids::{CharacteristicId, ViolationId};
+use crate::domain::ids::{CharacteristicId, EpisodeId, ViolationId};
 use crate::domain::phase::Phase;
 use crate::domain::sample::{Mode, Sample};
 use crate::domain::violation::{Acknowledgement, Violation, ViolationStatus};
+use crate::services::episodes;
 use crate::services::exclusion::{Decision, decide};
 use crate::services::once::{Keep, Kept, Once};
 use crate::services::queue::{Command, CommitError, CommitQueue};
@@ -58,6 +59,8 @@ pub struct Acknowledged {
     pub violation: Arc<Violation>,
     /// Whose.
     pub characteristic: Arc<Characteristic>,
+    /// The position of the answer's event.
+    pub seq: u64,
 }
 
 /// Which violations an answer is for.
@@ -85,7 +88,7 @@ pub type ManyAnswered = Vec<(ViolationId, Result<(), AcknowledgeError>)>;
 /// Keeps violations and their acknowledgements. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AlertManager {
-    queue: CommitQueue,
+    pub(super) queue: CommitQueue,
 }
 
 impl AlertManager {
@@ -145,21 +148,28 @@ impl AlertManager {
 pub(super) fn violations_of(
     sample: &Sample,
     verdict: &Verdict,
-    state: &WarmState,
+    state: &mut WarmState,
     work: &mut Work<'_>,
-) -> Vec<Arc<Violation>> {
-    let Some(judged) = verdict.judged else { return Vec::new() };
+) -> Result<Vec<Arc<Violation>>, StoreError> {
+    let Some(judged) = verdict.judged.filter(|judged| !judged.signals.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let episode_id = match sample.mode {
+        Mode::Live => Some(episodes::of_news(state, work)?),
+        _ => None,
+    };
     let grounds = Grounds {
         characteristic: &state.characteristic,
         chart: state.judging.chart,
         phase: state.phase.as_ref().expect("only limits make a signal"),
         limits: state.limits.as_ref().expect("a phase has limits"),
+        episode_id,
     };
     let found = |signal: &Signal| {
         let involved_sample_ids = state.points.involved(signal);
         Arc::new(Violation { involved_sample_ids, ..violation_of(signal, sample, &grounds, work) })
     };
-    judged.signals.iter().map(found).collect()
+    Ok(judged.signals.iter().map(found).collect())
 }
 
 /// By what a sample is judged.
@@ -168,6 +178,8 @@ pub(super) struct Grounds<'a> {
     pub(super) chart: ChartKind,
     pub(super) phase: &'a Phase,
     pub(super) limits: &'a PhaseLimits,
+    /// What it belongs to; `None`: of the past.
+    pub(super) episode_id: Option<EpisodeId>,
 }
 
 /// A new violation; the members of its pattern are for the caller to add.
@@ -177,7 +189,7 @@ pub(super) fn violation_of(
     grounds: &Grounds<'_>,
     work: &mut Work<'_>,
 ) -> Violation {
-    let Grounds { characteristic, chart, phase, limits } = grounds;
+    let Grounds { characteristic, chart, phase, limits, episode_id } = grounds;
     let n = sample.subgroup.n;
     let is_history = sample.mode != Mode::Live;
     let (value, center_line, ucl, lcl) = match signal.chart {
@@ -196,6 +208,7 @@ pub(super) fn violation_of(
         id: work.transaction.next_violation_id(),
         sample_id: Some(sample.id),
         characteristic_id: sample.characteristic_id,
+        episode_id: *episode_id,
         chart: signal.chart,
         rule_id: signal.rule.id(),
         rule_name: signal.rule.name().to_owned(),
@@ -290,7 +303,7 @@ async fn acknowledge(
     let Answer { user, reason, comment, .. } = answer.clone();
     let acknowledgement = Acknowledgement { user, reason, comment, timestamp: work.now, source: None };
     let acknowledged = acknowledge_as(record.violation, acknowledgement, work).await?;
-    let (Ok(Acknowledged { characteristic, .. }), Some(sample_id)) = (&acknowledged, excluded) else {
+    let (Ok(Acknowledged { characteristic, seq, .. }), Some(sample_id)) = (&acknowledged, excluded) else {
         return Ok(acknowledged);
     };
     let (reason, user) = (answer.reason.clone(), Some(answer.user.clone()));
@@ -298,7 +311,7 @@ async fn acknowledge(
     let _ = decide(&Decision { sample_id, is_excluded: true, reason, user }, work).await?;
     let withdrawn = work.transaction.violation(id).await?.expect("it was acknowledged in this transaction");
     let (violation, characteristic) = (Arc::new(withdrawn.violation), Arc::clone(characteristic));
-    Ok(Ok(Acknowledged { violation, characteristic }))
+    Ok(Ok(Acknowledged { violation, characteristic, seq: *seq }))
 }
 
 /// Stores an answer, wherever and whenever it was given.
@@ -315,13 +328,15 @@ pub(super) async fn acknowledge_as(
         return Ok(Err(AcknowledgeError::Unknown(id)));
     };
     work.transaction.update_acknowledgement(id, &acknowledgement).await?;
-    if violation.is_open() {
-        state.standing.close(violation.requires_acknowledgement);
-    }
-    violation.acknowledgement = Some(acknowledgement);
+    let before = violation.clone();
+    violation.acknowledgement = Some(acknowledgement.clone());
     let violation = Arc::new(violation);
-    work.append(&mut state, &Event::ViolationAcknowledged(Arc::clone(&violation)))?;
+    let seq = work.append(&mut state, &Event::ViolationAcknowledged(Arc::clone(&violation)))?;
+    if before.is_open() {
+        state.standing.close(before.requires_acknowledgement);
+        episodes::answered(&before, &acknowledgement, &mut state, work).await?;
+    }
     let characteristic = Arc::clone(&state.characteristic);
     work.put(state);
-    Ok(Ok(Acknowledged { violation, characteristic }))
+    Ok(Ok(Acknowledged { violation, characteristic, seq }))
 }

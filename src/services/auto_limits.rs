@@ -6,8 +6,10 @@
 
 use std::sync::Arc;
 
+use crate::domain::episode::ClosingReason;
 use crate::domain::event::Event;
 use crate::domain::phase::Phase;
+use crate::services::episodes;
 use crate::services::recalculation::{Basis, Estimated};
 use crate::services::warm::WarmState;
 use crate::services::work::Work;
@@ -48,6 +50,7 @@ pub(super) async fn set_if_due(state: &mut WarmState, work: &mut Work<'_>) -> Re
         reason: Some(format!("provisional, from the first {collected} samples")),
         user: None,
     });
+    episodes::close(ClosingReason::NewLimits, state, work)?;
     work.transaction.insert_phase(&phase).await?;
     work.append(state, &Event::ControlLimitsUpdated(Arc::clone(&phase)))?;
     state.start_phase(phase);

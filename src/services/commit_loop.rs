@@ -127,7 +127,8 @@ impl CommitLoop {
         let transaction = self.store.begin().await?;
         let mut lookups = Lookups::default();
         batch.iter().for_each(|job| job.look_up(&mut lookups));
-        let mut work = Work::begin(transaction, lookups, self.clock.now(), &mut self.warm).await?;
+        let (now, policy) = (self.clock.now(), self.settings.episode_policy());
+        let mut work = Work::begin(transaction, lookups, (now, policy), &mut self.warm).await?;
         for job in batch {
             job.apply(&mut work).await?;
         }

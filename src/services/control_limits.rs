@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::domain::characteristic::{Characteristic, Definition};
+use crate::domain::episode::ClosingReason;
 use crate::domain::event::Event;
 use crate::domain::ids::CharacteristicId;
 use crate::domain::limits::{ControlLimits, LimitValues, LimitsError};
 use crate::domain::phase::{LimitsMethod, Phase, ProposedLimits};
+use crate::services::episodes;
 use crate::services::queue::{Command, CommitError, CommitQueue};
 use crate::services::warm::WarmState;
 use crate::services::work::Work;
@@ -227,6 +229,7 @@ pub(super) async fn put_in_force(
         Some(same) => LimitsChange { after: Arc::clone(same), before, changed: false },
         None => {
             let after = Arc::new(phase(proposed, &state, signed, work));
+            episodes::close(ClosingReason::NewLimits, &mut state, work)?;
             work.transaction.insert_phase(&after).await?;
             work.append(&mut state, &Event::ControlLimitsUpdated(Arc::clone(&after)))?;
             state.start_phase(Arc::clone(&after));

@@ -6,10 +6,12 @@
 
 use crate::domain::characteristic::{Characteristic, CharacteristicKey, Definition};
 use crate::domain::definition_change::DefinitionChange;
+use crate::domain::episode::ClosingReason;
 use crate::domain::event::Changed;
 use crate::domain::ids::CharacteristicId;
 use crate::domain::rules::RuleSet;
 use crate::services::catalog::{Catalog, CreateError, announce, change_rules, check_key};
+use crate::services::episodes;
 use crate::services::queue::{Command, CommitError};
 use crate::services::warm::WarmState;
 use crate::services::work::Work;
@@ -185,7 +187,11 @@ async fn redefine<D>(
             ..characteristic
         };
         work.transaction.update_definition(&characteristic).await?;
+        if is_retired == Some(true) {
+            episodes::close(ClosingReason::Retired, &mut state, work)?;
+        }
         if new_phase {
+            episodes::close(ClosingReason::NewPhase, &mut state, work)?;
             let phase_from = work.transaction.clear_phase(id).await?;
             state.start_phase_without_limits(phase_from);
         }

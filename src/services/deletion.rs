@@ -1,8 +1,10 @@
 //! Deletes characteristics: from the commit on nobody knows them; their rows go later, in small steps.
 
+use crate::domain::episode::ClosingReason;
 use crate::domain::event::Changed;
 use crate::domain::ids::CharacteristicId;
 use crate::services::catalog::{Catalog, announce};
+use crate::services::episodes;
 use crate::services::queue::{Command, CommitError};
 use crate::services::work::Work;
 use crate::store::StoreError;
@@ -52,6 +54,7 @@ impl Command for Deletion {
             return Ok(Err(DeleteError::HasSamples(self.id)));
         }
         work.transaction.mark_deleted(self.id).await?;
+        episodes::close(ClosingReason::Deleted, &mut state, work)?;
         announce(Changed::Deleted, &mut state, self.user.as_deref(), work)?;
         work.bury(state);
         work.forget_keys();

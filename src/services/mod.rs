@@ -15,6 +15,7 @@ pub mod commit_loop;
 mod control_limits;
 mod definitions;
 mod deletion;
+mod episodes;
 mod exclusion;
 pub mod foreign_events;
 pub mod lines;
@@ -29,6 +30,7 @@ mod spc_engine;
 mod warm;
 mod work;
 
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 pub use alert_manager::{
@@ -39,6 +41,7 @@ pub use commit_loop::CommitLoop;
 pub use control_limits::{ControlLimitService, GivenLimits, LimitsChange, LimitsRefusal, Signed};
 pub use definitions::{ChangeError, Defined, Redefinition};
 pub use deletion::{DeleteError, Deletion};
+pub use episodes::{AcknowledgeEpisodeError, AcknowledgedEpisode, EpisodeAnswered};
 pub use exclusion::{Decided, Decision, ExclusionError};
 pub use foreign_events::ForeignEvents;
 pub use once::{Answered, Keep, Once, Request};
@@ -49,6 +52,8 @@ pub use run_lengths::{RunLengthSimulator, RunLengths};
 pub use spc_engine::{
     CharacteristicRef, NewSample, Queued, RecordedSample, SampleAnswer, SampleError, SpcEngine,
 };
+
+use crate::domain::episode::EpisodePolicy;
 
 /// How commands are gathered and judged.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -68,6 +73,12 @@ pub struct Settings {
     pub baseline_samples: u32,
     /// How often to try whether an unwritable database takes writes again.
     pub probe_interval_ms: u64,
+    /// Points in control in a row after which an episode is over.
+    pub episode_close_points: u32,
+    /// Points that violate after an episode was acknowledged, with which the acknowledgement lapses.
+    pub episode_lapse_points: u32,
+    /// When nothing was heard of a process for so long, its next violation opens another episode.
+    pub episode_stale_hours: u32,
     /// Simulated run lengths that are kept; each is one rule set.
     pub run_length_cached_sets: usize,
     /// Rule sets that may wait for the simulation of theirs.
@@ -86,9 +97,23 @@ impl Default for Settings {
             warm_characteristics: 10_000,
             baseline_samples: 50_000,
             probe_interval_ms: 1_000,
+            episode_close_points: 8,
+            episode_lapse_points: 10,
+            episode_stale_hours: 7 * 24,
             run_length_cached_sets: 1_000,
             run_length_waiting_sets: 16,
             run_length_points: 10_000_000,
+        }
+    }
+}
+
+impl Settings {
+    /// When an episode ends, and when an answer has not helped.
+    fn episode_policy(&self) -> EpisodePolicy {
+        EpisodePolicy {
+            close_points: self.episode_close_points,
+            lapse_points: self.episode_lapse_points,
+            stale_after: TimeDelta::hours(self.episode_stale_hours.into()),
         }
     }
 }

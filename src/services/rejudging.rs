@@ -9,12 +9,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::chart::{Chart, ChartKind, DispersionStatistic};
+use crate::domain::episode::EpisodeChange;
 use crate::domain::event::Event;
 use crate::domain::ids::SampleId;
 use crate::domain::phase::Phase;
-use crate::domain::sample::Sample;
+use crate::domain::sample::{Mode, Sample};
 use crate::domain::violation::{Violation, ViolationStatus};
 use crate::services::alert_manager::{Grounds, violation_of};
+use crate::services::episodes;
 use crate::services::warm::WarmState;
 use crate::services::work::Work;
 use crate::spc::{Finding, Judging, PhaseLimits, Point, REACH, Signal, Stretch, compare};
@@ -78,6 +80,7 @@ pub(super) async fn rejudge_around(
         chart: judging.chart,
         grounds: phase.zip(limits),
         reason: format!("sample {} was {what}", sample.id),
+        episode: None,
         state,
         work,
     };
@@ -90,7 +93,8 @@ pub(super) async fn rejudge_around(
             revision.apply(sample_after, rows, Change::Other { was, now }).await?;
         }
     }
-    Ok(())
+    let Revision { episode, state, work, .. } = revision;
+    episodes::settle(episode, state, work)
 }
 
 /// Of a past without limits nothing is known but the samples, and of those only moving ranges depend on one another.
@@ -147,6 +151,8 @@ struct Revision<'a, 'w> {
     /// `None`: nothing judges, and there are no signals.
     grounds: Option<(Arc<Phase>, PhaseLimits)>,
     reason: String,
+    /// What is new of the episode.
+    episode: Option<EpisodeChange>,
     state: &'a mut WarmState,
     work: &'a mut Work<'w>,
 }
@@ -213,8 +219,10 @@ impl Revision<'_, '_> {
         if row.is_open() {
             self.state.standing.close(row.requires_acknowledgement);
         }
+        let before = row.clone();
         row.status = ViolationStatus::Withdrawn;
         self.tell(row).await?;
+        episodes::withdraw(&before, self.state, self.work).await?;
         Ok(true)
     }
 
@@ -224,7 +232,7 @@ impl Revision<'_, '_> {
         row: &mut Violation,
         (signal, involved): &(Signal, Vec<SampleId>),
     ) -> Result<bool, StoreError> {
-        let was_open = row.is_open();
+        let (was_open, held) = (row.is_open(), row.status == ViolationStatus::Open);
         row.status = ViolationStatus::Open;
         if row.is_open() && !was_open {
             self.state.standing.open(row.requires_acknowledgement);
@@ -234,6 +242,10 @@ impl Revision<'_, '_> {
         row.involved_sample_ids.clone_from(involved);
         self.work.transaction.update_pattern(row).await?;
         self.tell(row).await?;
+        if !held {
+            let change = episodes::restore(row, self.state, self.work).await?;
+            self.episode = self.episode.or(change);
+        }
         Ok(true)
     }
 
@@ -250,8 +262,13 @@ impl Revision<'_, '_> {
         (signal, involved): &(Signal, Vec<SampleId>),
     ) -> Result<Option<Violation>, StoreError> {
         let Some((phase, limits)) = &self.grounds else { return Ok(None) };
+        let episode_id = match sample.mode {
+            Mode::Live => Some(episodes::of_news(self.state, self.work)?),
+            _ => None,
+        };
         let characteristic = Arc::clone(&self.state.characteristic);
-        let grounds = Grounds { characteristic: &characteristic, chart: self.chart, phase, limits };
+        let chart = self.chart;
+        let grounds = Grounds { characteristic: &characteristic, chart, phase, limits, episode_id };
         let violation = Violation {
             rejudged: true,
             involved_sample_ids: involved.clone(),
@@ -260,8 +277,11 @@ impl Revision<'_, '_> {
         if violation.is_open() {
             self.state.standing.open(violation.requires_acknowledgement);
         }
-        let created = Event::ViolationCreated { violation: Arc::new(violation.clone()), characteristic };
-        self.work.append(self.state, &created)?;
+        let created = Arc::new(violation.clone());
+        let event = Event::ViolationCreated { violation: Arc::clone(&created), characteristic };
+        self.work.append(self.state, &event)?;
+        let change = episodes::take_in([&created], self.state, self.work.now);
+        self.episode = self.episode.or(change);
         Ok(Some(violation))
     }
 }

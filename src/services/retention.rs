@@ -152,6 +152,7 @@ impl Retention {
             let removed = self.step(RemoveDeleted { id, limit }).await?;
             self.count("samples", removed.samples);
             self.count("violations", removed.violations);
+            self.count("episodes", removed.episodes);
             self.count("limits", removed.limits);
             self.count("characteristics", removed.characteristics);
         }

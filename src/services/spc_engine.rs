@@ -11,6 +11,7 @@ use crate::domain::sample::{Judgement, Mode, Sample, SampleKey, Subgroup, Subgro
 use crate::domain::violation::Violation;
 use crate::services::alert_manager::violations_of;
 use crate::services::auto_limits::set_if_due;
+use crate::services::episodes;
 use crate::services::lookups::{Lookups, Stored};
 use crate::services::once::{Claim, Keep, Kept, Once, Request};
 use crate::services::queue::{Command, CommitError, CommitQueue, Promise};
@@ -278,7 +279,7 @@ fn judge_and_append(
         operator: new.operator.clone(),
         metadata: new.metadata.clone(),
     });
-    let violations = violations_of(&sample, &verdict, state, work);
+    let violations = violations_of(&sample, &verdict, state, work)?;
     state.standing.samples_collected += u64::from(is_judged);
     if let Some(judgement) = judgement {
         state.standing.is_signalling = Some(!judgement.in_control);
@@ -292,6 +293,9 @@ fn judge_and_append(
         let violation = Arc::clone(violation);
         let characteristic = Arc::clone(&state.characteristic);
         work.append(state, &Event::ViolationCreated { violation, characteristic })?;
+    }
+    if let Some(judgement) = judgement.filter(|_| new.mode == Mode::Live) {
+        episodes::point(judgement.in_control, &violations, state, work)?;
     }
     let judged_by = state.phase.as_deref().filter(|_| judgement.is_some());
     let limits_state = LimitsState::of(judged_by);

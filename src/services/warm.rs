@@ -11,6 +11,7 @@ use lru::LruCache;
 
 use crate::domain::alarm::{AlarmState, Standing};
 use crate::domain::characteristic::Characteristic;
+use crate::domain::episode::Episode;
 use crate::domain::ids::{CharacteristicId, SampleId};
 use crate::domain::phase::Phase;
 use crate::domain::rules::MAX_WINDOW;
@@ -23,6 +24,8 @@ pub(super) struct WarmState {
     pub(super) characteristic: Arc<Characteristic>,
     /// What is counted of it; its revision is that of its newest event.
     pub(super) standing: Standing,
+    /// The open one.
+    pub(super) episode: Option<Arc<Episode>>,
     pub(super) phase: Option<Arc<Phase>>,
     /// Samples from this id on belong to the present phase.
     pub(super) phase_from: SampleId,
@@ -32,12 +35,13 @@ pub(super) struct WarmState {
 }
 
 impl WarmState {
-    fn new(record: CharacteristicRecord) -> Self {
+    fn new(record: CharacteristicRecord, episode: Option<Episode>) -> Self {
         let CharacteristicRecord { characteristic, standing, phase, phase_from } = record;
         Self {
             judging: Judging::new(characteristic.definition.chart, characteristic.rules),
             characteristic: Arc::new(characteristic),
             standing,
+            episode: episode.map(Arc::new),
             limits: phase.as_ref().map(|phase| PhaseLimits::new(phase.limits, phase.dispersion)),
             phase: phase.map(Arc::new),
             phase_from,
@@ -81,7 +85,8 @@ impl WarmState {
         id: CharacteristicId,
     ) -> Result<Option<Self>, StoreError> {
         let Some(record) = transaction.characteristic(id).await? else { return Ok(None) };
-        let mut state = Self::new(record);
+        let episode = transaction.open_episode(id).await?;
+        let mut state = Self::new(record, episode);
         for past in window(transaction, id, state.phase_from).await? {
             if past.is_excluded {
                 state.points.break_moving_range();

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::episode::EpisodePolicy;
 use crate::domain::event::Event;
 use crate::domain::ids::CharacteristicId;
 use crate::services::lookups::{Found, Lookups, Stored};
@@ -15,6 +16,7 @@ use crate::store::{KeyedSample, StoreError, Transaction};
 pub(super) struct Work<'a> {
     pub(super) transaction: Transaction,
     pub(super) now: DateTime<Utc>,
+    pub(super) policy: EpisodePolicy,
     warm: &'a mut Warm,
     copies: HashMap<CharacteristicId, WarmState>,
     deleted: HashSet<CharacteristicId>,
@@ -26,12 +28,12 @@ impl<'a> Work<'a> {
     pub(super) async fn begin(
         mut transaction: Transaction,
         lookups: Lookups,
-        now: DateTime<Utc>,
+        (now, policy): (DateTime<Utc>, EpisodePolicy),
         warm: &'a mut Warm,
     ) -> Result<Self, StoreError> {
         warm.forget(transaction.elsewhere());
         let found = Found::look_up(lookups, &mut transaction).await?;
-        Ok(Self { transaction, now, warm, copies: HashMap::new(), deleted: HashSet::new(), found })
+        Ok(Self { transaction, now, policy, warm, copies: HashMap::new(), deleted: HashSet::new(), found })
     }
 
     /// Takes the copy of a characteristic's state out, to be given back with [`Work::put`];

@@ -4,7 +4,7 @@
 //! under the head, so none is ever used twice.
 
 use crate::clock;
-use crate::domain::ids::{CharacteristicId, InvalidId, LimitsId, SampleId, ViolationId};
+use crate::domain::ids::{CharacteristicId, EpisodeId, InvalidId, LimitsId, SampleId, ViolationId};
 
 /// The one row of `log_head`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -21,6 +21,7 @@ pub struct LogHead {
     pub(super) next_limits_id: i64,
     pub(super) next_sample_id: i64,
     pub(super) next_violation_id: i64,
+    pub(super) next_episode_id: i64,
     /// The batch that was committed last.
     pub last_batch: String,
 }
@@ -51,6 +52,10 @@ impl LogHead {
 
     pub(super) fn next_violation_id(&mut self) -> ViolationId {
         take(&mut self.next_violation_id)
+    }
+
+    pub(super) fn next_episode_id(&mut self) -> EpisodeId {
+        take(&mut self.next_episode_id)
     }
 
     /// The id that the next sample will have, without taking it.

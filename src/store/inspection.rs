@@ -39,6 +39,8 @@ pub(super) struct Counted {
     unacknowledged: i64,
     open_recounted: i64,
     unacknowledged_recounted: i64,
+    in_episodes: i64,
+    in_episodes_recounted: i64,
 }
 
 /// A database that is only looked at.
@@ -168,7 +170,9 @@ impl Inspection {
     /// [`Unsound`].
     pub async fn ids(&mut self) -> Result<String, Unsound> {
         let ids = look!(self, check::ids())?;
-        for (what, (next, most)) in ["characteristic", "limits", "sample", "violation"].iter().zip(ids) {
+        for (what, (next, most)) in
+            ["characteristic", "limits", "sample", "violation", "episode"].iter().zip(ids)
+        {
             if let Some(most) = most.filter(|most| *most >= next) {
                 let text = format!("the next {what} would get id {next}, and there is {most} already");
                 return Err(Unsound::Wrong(text));
@@ -200,6 +204,12 @@ impl Inspection {
                             "{what} of characteristic {id} is {stored}, recounted {recounted}"
                         ));
                     }
+                }
+                let (waiting, recounted) = (counted.in_episodes, counted.in_episodes_recounted);
+                if waiting != recounted {
+                    wrong.push(format!(
+                        "{waiting} violations wait in episodes of characteristic {id}, recounted {recounted}"
+                    ));
                 }
                 if let Some(logged) = self.revisions.get(&id).filter(|logged| **logged > revision) {
                     wrong.push(format!(

@@ -21,6 +21,7 @@
 mod dispatch;
 
 mod characteristics;
+mod episodes;
 mod error;
 mod foreign;
 mod head;
@@ -48,6 +49,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use characteristics::{CharacteristicFilter, CharacteristicRecord, GroupCount};
+pub use episodes::EpisodeFilter;
 pub use error::StoreError;
 pub use foreign::Taken;
 pub use head::LogHead;

@@ -16,6 +16,8 @@ pub struct RemovedOf {
     pub samples: u64,
     /// Its violations.
     pub violations: u64,
+    /// Its episodes.
+    pub episodes: u64,
     /// Its control limits.
     pub limits: u64,
     /// Itself: 1 when nothing is left.
@@ -25,7 +27,7 @@ pub struct RemovedOf {
 impl RemovedOf {
     /// Rows of every kind.
     pub fn total(&self) -> u64 {
-        self.samples + self.violations + self.limits + self.characteristics
+        self.samples + self.violations + self.episodes + self.limits + self.characteristics
     }
 }
 

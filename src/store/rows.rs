@@ -5,6 +5,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 
+use crate::domain::chart::Chart;
+use crate::domain::episode::EpisodePattern;
 use crate::domain::ids::{InvalidId, SampleId};
 use crate::store::StoreError;
 
@@ -46,6 +48,20 @@ pub(super) fn time(micros: i64) -> Result<DateTime<Utc>, Cause> {
 /// A JSON array.
 pub(super) fn ids_text(ids: &[SampleId]) -> String {
     format!("{:?}", ids.iter().map(|id| id.get()).collect::<Vec<_>>())
+}
+
+/// A JSON array of chart, rule, its name, and whether it is another system's.
+pub(super) fn patterns_text(patterns: &[EpisodePattern]) -> String {
+    let row = |it: &EpisodePattern| (it.chart, it.rule_id, it.rule_name.clone(), it.is_foreign);
+    let rows: Vec<(Chart, u32, String, bool)> = patterns.iter().map(row).collect();
+    serde_json::to_string(&rows).expect("names and numbers encode")
+}
+
+pub(super) fn patterns_from(text: &str) -> Result<Vec<EpisodePattern>, Cause> {
+    let rows: Vec<(Chart, u32, String, bool)> = serde_json::from_str(text)?;
+    let pattern =
+        |(chart, rule_id, rule_name, is_foreign)| EpisodePattern { chart, rule_id, rule_name, is_foreign };
+    Ok(rows.into_iter().map(pattern).collect())
 }
 
 pub(super) fn doubles_to_blob(values: &[f64]) -> Vec<u8> {

@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 
 use crate::clock;
 use crate::domain::alarm::{AlarmState, Standing};
+use crate::domain::episode::Episode;
 use crate::domain::event::Event;
-use crate::domain::ids::{CharacteristicId, LimitsId, SampleId, ViolationId};
+use crate::domain::ids::{CharacteristicId, EpisodeId, LimitsId, SampleId, ViolationId};
 use crate::domain::sample::Sample;
 use crate::domain::violation::Violation;
 use crate::protocol::event::{self, EventHeader, LoggedEvent};
@@ -24,7 +25,7 @@ pub struct Transaction {
     name: Option<String>,
     head: LogHead,
     elsewhere: Elsewhere,
-    pending: Pending,
+    pub(super) pending: Pending,
     committed: Vec<Arc<LoggedEvent>>,
     changed: bool,
 }
@@ -63,12 +64,17 @@ pub(super) struct Pending {
     pub(super) violations: Vec<(u64, Arc<Violation>)>,
     pub(super) log: Vec<LogRow>,
     pub(super) standings: HashMap<CharacteristicId, (Standing, AlarmState)>,
+    pub(super) episodes: HashMap<EpisodeId, Arc<Episode>>,
 }
 
 impl Pending {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { samples, violations, log, standings } = self;
-        samples.is_empty() && violations.is_empty() && log.is_empty() && standings.is_empty()
+        let Self { samples, violations, log, standings, episodes } = self;
+        samples.is_empty()
+            && violations.is_empty()
+            && log.is_empty()
+            && standings.is_empty()
+            && episodes.is_empty()
     }
 }
 
@@ -165,6 +171,11 @@ impl Transaction {
         self.head.next_violation_id()
     }
 
+    /// The id of the next episode.
+    pub fn next_episode_id(&mut self) -> EpisodeId {
+        self.head.next_episode_id()
+    }
+
     /// The id that the next sample will have: where a phase begins.
     pub fn coming_sample_id(&self) -> SampleId {
         self.head.coming_sample_id()
@@ -202,7 +213,8 @@ impl Transaction {
                 self.pending.violations.push((header.seq, Arc::clone(violation)));
             }
             // They change what is there, in statements of their own.
-            Event::ViolationAcknowledged(_)
+            Event::EpisodeChanged { .. } // kept by whoever changed it
+            | Event::ViolationAcknowledged(_)
             | Event::ControlLimitsUpdated(_)
             | Event::SampleExclusionChanged(_)
             | Event::ViolationStatusChanged { .. }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::ids::{CharacteristicId, SampleId, ViolationId};
+use crate::domain::ids::{CharacteristicId, EpisodeId, SampleId, ViolationId};
 use crate::domain::rules::Severity;
 use crate::domain::violation::{Acknowledgement, Violation, ViolationStatus};
 use crate::protocol::rest::ViolationStatsView;
@@ -17,6 +17,8 @@ pub struct ViolationFilter {
     pub characteristic_id: Option<CharacteristicId>,
     /// Those of this sample.
     pub sample_id: Option<SampleId>,
+    /// Those of this episode.
+    pub episode_id: Option<EpisodeId>,
     /// Answered or not.
     pub acknowledged: Option<bool>,
     /// Still holding or not.

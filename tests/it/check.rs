@@ -42,6 +42,10 @@ async fn a_sound_database_passes_beside_a_running_server_and_what_is_planted_is_
     assert_finds(&database, "counts", "open_violations of characteristic 1 is 7, recounted 2").await;
     other.run("UPDATE characteristics SET open_violations = 2").await;
 
+    other.run("UPDATE episodes SET unacknowledged = 1").await;
+    assert_finds(&database, "counts", "1 violations wait in episodes of characteristic 1, recounted 2").await;
+    other.run("UPDATE episodes SET unacknowledged = 2").await;
+
     other.run("UPDATE log_head SET next_sample_id = 3").await;
     assert_finds(&database, "ids", "the next sample would get id 3, and there is 5 already").await;
     other.run("UPDATE log_head SET next_sample_id = 6").await;
@@ -54,7 +58,7 @@ async fn a_sound_database_passes_beside_a_running_server_and_what_is_planted_is_
     other.run("DELETE FROM events WHERE seq = 4").await;
     assert_finds(&database, "log", "position 4 of the log is missing").await;
     other.run("DELETE FROM events WHERE seq > 3").await;
-    assert_finds(&database, "log", "the log ends at position 3, its head says 8").await;
+    assert_finds(&database, "log", "the log ends at position 3, its head says 9").await;
 
     other.run("UPDATE _sqlx_migrations SET version = 9999 WHERE version = (SELECT max(version) FROM _sqlx_migrations)").await;
     assert_finds(&database, "schema", "of the schema is missing").await;

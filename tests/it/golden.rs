@@ -68,7 +68,7 @@ fn normalise(value: &mut Value) {
                     }
                     (
                         "server_time" | "received_at" | "connected_at" | "created_at" | "ack_timestamp"
-                        | "timestamp",
+                        | "timestamp" | "opened_at" | "lapsed_at" | "closed_at",
                         Value::String(time),
                     ) if time != MOMENT => {
                         assert!(time.len() == MOMENT.len() && time.ends_with('Z'), "{name}: {time}");
@@ -122,6 +122,10 @@ async fn messages_look_as_their_golden_files_say() {
     let app = TestApp::builder().with(|s| s.broadcast.heartbeat_seconds = 0.2).spawn().await;
     let mut socket = app.socket().await;
     golden.add("welcome", socket.welcome.clone());
+    let mut asking = app.socket().await;
+    let filter = json!({"types": ["episode"]});
+    asking.send(&json!({"type": "subscribe", "characteristic_ids": [1], "filter": filter})).await;
+    asking.next_of_type("subscribed").await;
     socket.send(&json!({"type": "subscribe", "characteristic_ids": [1, 2]})).await;
     golden.add("subscribed", socket.next_of_type("subscribed").await);
     given_a_bore(&app).await;
@@ -129,11 +133,12 @@ async fn messages_look_as_their_golden_files_say() {
     assert_eq!(app.post("/samples", &subgroup([14.5, 15.5])).await.0, 201);
     golden.add("sample", socket.next_of_type("sample").await);
     golden.add("violation", socket.next_of_type("violation").await);
+    golden.add("episode", asking.next_of_type("episode").await);
     assert_eq!(app.post("/violations/1/acknowledge", &acknowledgement()).await.0, 200);
     golden.add("ack_update", socket.next_of_type("ack_update").await);
     let heartbeat = loop {
         let heartbeat = socket.next_of_type("heartbeat").await;
-        if heartbeat["last_sent_seq"] == 4 {
+        if heartbeat["last_sent_seq"] == 5 {
             break heartbeat; // one may have been on its way before
         }
     };
@@ -203,6 +208,8 @@ async fn answers_look_as_their_golden_files_say() {
     golden.add("violation_stats", app.get("/violations/stats").await);
     golden.add("violation_acknowledged", app.post("/violations/1/acknowledge", &acknowledgement()).await.1);
     assert_eq!(app.post("/samples", &subgroup([4.5, 5.5])).await.0, 201);
+    golden.add("episode", app.get("/episodes/1").await);
+    golden.add("episode_list", app.get("/episodes").await);
     let body = json!({"violation_ids": [2, 9], "reason": "Other", "user": "ann"});
     golden.add("violation_batch_acknowledged", app.post("/violations/batch-acknowledge", &body).await.1);
     golden.add("reason_codes", app.get("/violations/reason-codes").await);

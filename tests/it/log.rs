@@ -6,7 +6,7 @@ use andon::backplane::{Relay, Settings as RelaySettings};
 use andon::bus::{EventBus, Next, Settings as BusSettings, Subscription};
 use andon::domain::chart::ChartKind;
 use andon::metrics::Metrics;
-use andon::protocol::event::LoggedEvent;
+use andon::protocol::event::{EventKind, LoggedEvent};
 use andon::settings::Settings;
 use proptest::strategy::Strategy as _;
 use proptest::strategy::ValueTree as _;
@@ -57,14 +57,15 @@ async fn the_log_the_bus_and_a_client_tell_the_same() {
         .await;
     let mut bus = app.bus.subscribe_cursor("test");
     let mut socket = app.socket().await;
-    socket.send(&json!({"type": "subscribe", "all": true})).await;
+    let filter = json!({"types": EventKind::ALL});
+    socket.send(&json!({"type": "subscribe", "all": true, "filter": filter})).await;
     socket.next_of_type("subscribed").await;
     let ids = app.services.given_plan().await;
     app.services.play(&ids, &steps(60)).await;
 
     let ledger = Ledger::read(&app.database()).await;
     ledger.assert_sound();
-    let kinds = ["sample", "violation", "ack_update", "control_limits"];
+    let kinds = ["sample", "violation", "ack_update", "control_limits", "episode"];
     assert!(kinds.iter().all(|kind| ledger.events.iter().any(|event| event.kind == *kind)), "a full mix");
     let published = published(&mut bus, ledger.events.len()).await;
     assert_eq!(published, logged(&ledger));
@@ -147,10 +148,10 @@ async fn a_new_process_counts_on_where_the_log_ends() {
     let app = TestApp::builder().on_database_of(&directory).spawn().await;
     let mut bus = app.bus.subscribe_cursor("test");
     let mut socket = app.socket().await.subscribed_to([bore]).await;
-    assert_eq!(socket.welcome["payload"]["seq"], 3);
+    assert_eq!(socket.welcome["payload"]["seq"], 4);
     let recorded = app.measure(bore, 98.0).await;
-    assert_eq!(recorded["seq"], 4);
+    assert_eq!(recorded["seq"], 5);
     let published = published(&mut bus, 2).await;
-    assert_eq!([&published[0]["revision"], &published[1]["revision"]], [&json!(4), &json!(5)]);
+    assert_eq!([&published[0]["revision"], &published[1]["revision"]], [&json!(5), &json!(6)]);
     assert_eq!(socket.next().await, published[0]);
 }

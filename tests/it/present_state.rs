@@ -164,7 +164,7 @@ fn told(log: &[Value], of: CharacteristicId, up_to: u64) -> Told {
                 told.open.remove(&number("violation_id"));
                 withdrawn.insert(number("violation_id"));
             }
-            "characteristic_update" | "sample_update" => {}
+            "characteristic_update" | "sample_update" | "episode" => {}
             other => panic!("the plan has no {other}"),
         }
     }

@@ -41,12 +41,12 @@ async fn after_a_restart_everything_stands_and_counts_on() {
     }
     let mut bus = app.bus.subscribe_cursor("test");
     let mut socket = app.socket().await;
-    assert_eq!((&socket.welcome["payload"]["epoch"], &socket.welcome["payload"]["seq"]), (&epoch, &json!(6)));
+    assert_eq!((&socket.welcome["payload"]["epoch"], &socket.welcome["payload"]["seq"]), (&epoch, &json!(8)));
     socket.send(&json!({"type": "subscribe", "characteristic_ids": [id]})).await;
-    assert_eq!(socket.next().await["revisions"], json!({id.to_string(): 6}));
+    assert_eq!(socket.next().await["revisions"], json!({id.to_string(): 8}));
     // The fourth on one side: three of them, and the outlier, are from before.
     let recorded = app.measure(id, 10.5).await;
-    assert_eq!((&recorded["seq"], &recorded["sample_id"]), (&json!(7), &json!(4)));
+    assert_eq!((&recorded["seq"], &recorded["sample_id"]), (&json!(9), &json!(4)));
     assert_eq!(recorded["violations"][0]["rule_id"], 2);
     let sample = socket.next_text().await;
     let mut published = vec![];
@@ -56,6 +56,6 @@ async fn after_a_restart_everything_stands_and_counts_on() {
     }
     assert_eq!(published[0].1.message(), sample.as_bytes());
     let violation = socket.next().await;
-    assert_eq!((&violation["seq"], &violation["revision"]), (&json!(8), &json!(8)));
+    assert_eq!((&violation["seq"], &violation["revision"]), (&json!(10), &json!(10)));
     assert_eq!(violation["payload"]["involved_sample_ids"], json!([1, 2, 3, 4]));
 }

@@ -271,7 +271,7 @@ async fn a_subscription_that_makes_no_sense_is_refused_by_name() {
     for (field, value) in [
         ("since", json!({"epoch": "e"})),
         ("filter", json!({"sample_max_hz": 0})),
-        ("filter", json!({"types": ["episode"]})),
+        ("filter", json!({"types": ["weather"]})),
         ("groups", json!(["plant//line"])),
         ("mood", json!(1)),
     ] {

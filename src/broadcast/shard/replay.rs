@@ -164,7 +164,9 @@ impl Shard {
                 }
                 is_told
             } else {
-                interest.is_some() && self.hand_to(shared, state, &frame, interest, now)
+                // What its filter leaves out is due, and not told.
+                let is_wanted = interest.is_some_and(|interest| interest.admit(event).is_ok());
+                interest.is_some() && self.hand_to(shared, state, &frame, interest, now) && is_wanted
             };
             if let Feed::Replay(replay) = &mut state.feed {
                 replay.cursor = event.seq;

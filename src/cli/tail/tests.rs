@@ -77,7 +77,7 @@ async fn lines_are_printed_until_it_is_stopped_and_says_goodbye() {
 #[tokio::test]
 async fn json_is_one_message_per_line_as_it_arrived() {
     let (_server, mut running, mut peer) = started_as_json().await;
-    let odd = r#"{"type":"episode", "seq":12,"characteristic_id":7,"revision":6,"payload":{"a": 1.50}}"#;
+    let odd = r#"{"type":"weather", "seq":12,"characteristic_id":7,"revision":6,"payload":{"a": 1.50}}"#;
     let state = snapshot(12, 7, 6);
     let news = "{\"type\":\"news\",\n\"text\":\"lunch\"}\n";
     for text in [ack(11, 7, 5).as_str(), odd, &heartbeat(12), &state, news] {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::domain::ids::CharacteristicId;
+use crate::protocol::episode::EpisodeUpdate;
 use crate::protocol::event::EventKind;
 use crate::protocol::payload::{AckUpdate, ControlLimitsView, SamplePayload, ViolationView};
 use crate::protocol::snapshot::SnapshotPayload;
@@ -58,6 +59,8 @@ pub enum EventPayload {
     ViolationUpdate(Box<ViolationUpdate>),
     /// A definition has changed.
     CharacteristicUpdate(Box<CharacteristicUpdate>),
+    /// People have to know something new of an episode.
+    Episode(Box<EpisodeUpdate>),
     /// A type, or a value within a known type, that this version does not know.
     Other { name: String, raw: Box<RawValue> },
 }
@@ -218,6 +221,7 @@ fn typed(name: &str, payload: &str) -> Option<EventPayload> {
         EventKind::CharacteristicUpdate => {
             EventPayload::CharacteristicUpdate(serde_json::from_str(payload).ok()?)
         }
+        EventKind::Episode => EventPayload::Episode(serde_json::from_str(payload).ok()?),
     })
 }
 
@@ -255,7 +259,7 @@ mod tests {
 
     #[test]
     fn an_unknown_event_or_value_is_kept_raw_with_its_place() {
-        for (name, payload) in [("episode", r#"{"a": 1.50}"#), ("control_limits", r#"{"method":"magic"}"#)] {
+        for (name, payload) in [("weather", r#"{"a": 1.50}"#), ("control_limits", r#"{"method":"magic"}"#)] {
             let text = format!(
                 r#"{{"type":"{name}","seq":5,"characteristic_id":7,"revision":4,"payload":{payload}}}"#
             );

@@ -50,15 +50,15 @@ pub use limits::{
     Recalculate, RecalculationView, SetLimits, SpecificationView, ZoneLinesView,
 };
 pub use query::{
-    BatchQuery, CharacteristicQuery, ChartQuery, DeleteQuery, EventsQuery, MAX_PICTURED, PageQuery,
-    PictureQuery, SampleQuery, StatsQuery, ViolationQuery,
+    BatchQuery, CharacteristicQuery, ChartQuery, DeleteQuery, EpisodeQuery, EventsQuery, MAX_PICTURED,
+    PageQuery, PictureQuery, SampleQuery, StatsQuery, ViolationQuery,
 };
 pub use run_length::{InControlArl, RulesAnswer};
 pub use sample::{BatchItem, BatchRequest, BatchView, ItemError, RecordedView, SampleRequest, SampleView};
 pub use stream::EventStreamQuery;
 pub use violation::{
-    Acknowledge, AcknowledgedItem, BatchAcknowledge, BatchAcknowledgeView, ReasonCodes, RuleCount,
-    SeverityCount, ViolationStatsView,
+    Acknowledge, AcknowledgeEpisode, AcknowledgedItem, BatchAcknowledge, BatchAcknowledgeView, ReasonCodes,
+    RuleCount, SeverityCount, ViolationStatsView,
 };
 
 /// One page of a list.

@@ -4,7 +4,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::domain::alarm::AlarmState;
-use crate::domain::ids::{CharacteristicId, SampleId};
+use crate::domain::episode::EpisodeStatus;
+use crate::domain::ids::{CharacteristicId, EpisodeId, SampleId};
 use crate::domain::rules::Severity;
 use crate::domain::sample::Mode;
 use crate::domain::violation::ViolationStatus;
@@ -131,7 +132,7 @@ pub struct EventsQuery {
     #[param(style = Form, explode = false, value_type = Option<Vec<ListedKey>>, min_items = 1, max_items = 25)]
     pub characteristic_keys: Option<String>,
     /// Those of these types. Without it: of all.
-    #[param(style = Form, explode = false, value_type = Option<Vec<EventKind>>, min_items = 1, max_items = 7)]
+    #[param(style = Form, explode = false, value_type = Option<Vec<EventKind>>, min_items = 1, max_items = 8)]
     pub types: Option<String>,
     /// Those of the past, too.
     #[param(default = false)]
@@ -149,11 +150,39 @@ pub struct ViolationQuery {
     /// In place of `characteristic_id`: the integrator's own id.
     pub characteristic_key: Option<String>,
     pub sample_id: Option<SampleId>,
+    pub episode_id: Option<EpisodeId>,
     pub acknowledged: Option<bool>,
     pub status: Option<ViolationStatus>,
     pub severity: Option<Severity>,
     #[param(minimum = 0, maximum = 4294967295i64)]
     pub rule_id: Option<u32>,
+    /// Those of characteristics in this group or below it.
+    pub group: Option<String>,
+    /// From this time on.
+    #[param(value_type = Option<Moment>)]
+    pub from: Option<String>,
+    /// Before this time.
+    #[param(value_type = Option<Moment>)]
+    pub to: Option<String>,
+    /// How many to pass over.
+    #[param(minimum = 0, maximum = 9007199254740991i64, default = 0)]
+    pub offset: Option<u64>,
+    /// How many to tell.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub limit: Option<u64>,
+}
+
+/// `GET /episodes`. `from` and `to` are about when they were opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct EpisodeQuery {
+    pub characteristic_id: Option<CharacteristicId>,
+    /// In place of `characteristic_id`: the integrator's own id.
+    pub characteristic_key: Option<String>,
+    pub status: Option<EpisodeStatus>,
+    /// Those whose answer holds, or the others.
+    pub acknowledged: Option<bool>,
+    pub severity: Option<Severity>,
     /// Those of characteristics in this group or below it.
     pub group: Option<String>,
     /// From this time on.

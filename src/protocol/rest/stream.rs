@@ -160,7 +160,7 @@ mod tests {
             ("characteristic_ids", EventStreamQuery { characteristic_ids: some("1, 2"), ..query() }),
             ("characteristic_keys", EventStreamQuery { characteristic_keys: some(""), ..query() }),
             ("groups", EventStreamQuery { groups: some("a//b"), ..query() }),
-            ("types", EventStreamQuery { types: some("episode"), ..one() }),
+            ("types", EventStreamQuery { types: some("weather"), ..one() }),
             ("rule_ids", EventStreamQuery { rule_ids: some("-1"), ..one() }),
             ("sample_max_hz", EventStreamQuery { sample_max_hz: Some(0.0), ..one() }),
             ("since", EventStreamQuery { since: some("12"), ..one() }),

@@ -26,6 +26,21 @@ pub struct Acknowledge {
     pub exclude_sample: bool,
 }
 
+/// Body of `POST /episodes/{id}/acknowledge`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(examples(json!({"reason": "Tool Change", "comment": "insert 3 was worn", "user": "ann"})))]
+pub struct AcknowledgeEpisode {
+    /// Usually one of the reason codes.
+    #[schema(value_type = Line)]
+    pub reason: String,
+    #[schema(value_type = Option<Text>)]
+    pub comment: Option<String>,
+    /// Required where no login says who.
+    #[schema(value_type = Option<Line>)]
+    pub user: Option<String>,
+}
+
 /// Body of `POST /violations/batch-acknowledge`: named ones, or all open ones of a characteristic
 /// whose event lies at or before a position.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]

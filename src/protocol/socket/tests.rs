@@ -94,7 +94,7 @@ fn a_field_that_makes_no_sense_is_refused_by_name() {
     for filter in [
         r#"{"sample_max_hz":0}"#,
         r#"{"sample_max_hz":1e-20}"#,
-        r#"{"types":["episode"]}"#,
+        r#"{"types":["weather"]}"#,
         r#"{"min_severity":"BAD"}"#,
         r#"{"x":1}"#,
     ] {

@@ -1,7 +1,7 @@
 //! An answer that somebody gave in another system counts here as if an operator had given it here.
 
 use crate::domain::violation::Acknowledgement;
-use crate::services::alert_manager::{AcknowledgeError, acknowledge_as};
+use crate::services::alert_manager::{AcknowledgeError, Acknowledged, acknowledge_as};
 use crate::services::foreign_events::{
     EventAnswer, ForeignEventError, TakenEvent, ToldAcknowledgement, is_named,
 };
@@ -33,9 +33,8 @@ pub(super) async fn take(
     let acknowledgement = Acknowledgement { user, reason, comment, timestamp, source };
     let taken = Taken { sample_id: record.violation.sample_id, violation_id: Some(id), ..Taken::default() };
     Ok(match acknowledge_as(record.violation, acknowledgement, work).await? {
-        Ok(_) => {
-            let seq = Some(work.transaction.seq());
-            Ok(TakenEvent { taken: Taken { seq, ..taken }, is_duplicate: false })
+        Ok(Acknowledged { seq, .. }) => {
+            Ok(TakenEvent { taken: Taken { seq: Some(seq), ..taken }, is_duplicate: false })
         }
         Err(AcknowledgeError::Already { .. }) => Ok(TakenEvent { taken, is_duplicate: true }),
         Err(AcknowledgeError::Unknown(_) | AcknowledgeError::NoSample(_)) => Err(unknown),

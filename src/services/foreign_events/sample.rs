@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::domain::event::Event;
 use crate::domain::foreign::Origin;
-use crate::domain::sample::Sample;
+use crate::domain::sample::{Mode, Sample};
+use crate::services::episodes;
 use crate::services::foreign_events::{
     EventAnswer, ForeignEventError, TakeEvent, TakenEvent, ToldSample, is_named,
 };
@@ -59,11 +60,14 @@ pub(super) async fn take(
         operator: told.operator,
         metadata: told.metadata,
     };
-    if let Some(judgement) = sample.judgement {
-        state.standing.is_signalling = Some(!judgement.in_control);
-    }
+    let in_control = sample.judgement.map(|judgement| judgement.in_control);
+    state.standing.is_signalling = in_control.map(|in_control| !in_control).or(state.standing.is_signalling);
+    let is_live = sample.mode == Mode::Live;
     let processed = Event::SampleProcessed { sample: Arc::new(sample), violations: Vec::new() };
     let seq = work.append(&mut state, &processed)?;
+    if let Some(in_control) = in_control.filter(|_| is_live) {
+        episodes::point(in_control, [], &mut state, work)?;
+    }
     work.put(state);
     let taken = Taken { sample_id: Some(id), seq: Some(seq), ..Taken::default() };
     Ok(Ok(TakenEvent { taken, is_duplicate: false }))

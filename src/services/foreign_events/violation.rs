@@ -8,6 +8,7 @@ use crate::domain::ids::SampleId;
 use crate::domain::sample::{Mode, Sample};
 use crate::domain::violation::{Violation, ViolationStatus};
 use crate::services::alert_manager::answered_by_history;
+use crate::services::episodes;
 use crate::services::foreign_events::{
     EventAnswer, ForeignEventError, TakeEvent, TakenEvent, ToldViolation, is_named,
 };
@@ -62,11 +63,22 @@ pub(super) async fn take(
         Ok(state) => state,
         Err(error) => return Ok(Err(error)),
     };
-    let violation = Arc::new(violation(command, told, (sample.as_ref(), involved), &state, work));
+    let is_history = sample.as_ref().is_some_and(|sample| sample.mode != Mode::Live);
+    let episode_id = if is_history { None } else { Some(episodes::of_news(&mut state, work)?) };
+    let violation = Violation {
+        episode_id,
+        is_history,
+        acknowledgement: is_history.then(|| answered_by_history(work.now)),
+        ..violation(command, told, (sample.as_ref(), involved), &state, work)
+    };
+    let violation = Arc::new(violation);
     count(&violation, sample.as_ref(), &mut state);
     let characteristic = Arc::clone(&state.characteristic);
     let created = Event::ViolationCreated { violation: Arc::clone(&violation), characteristic };
     let seq = work.append(&mut state, &created)?;
+    if !violation.is_history {
+        episodes::found(&violation, &mut state, work)?;
+    }
     work.put(state);
     let (sample_id, violation_id) = (violation.sample_id, Some(violation.id));
     let taken = Taken { sample_id, violation_id, limits_id: None, seq: Some(seq) };
@@ -94,13 +106,13 @@ fn violation(
     work: &mut Work<'_>,
 ) -> Violation {
     let source = command.event.id.source.clone();
-    let is_history = sample.is_some_and(|sample| sample.mode != Mode::Live);
     let told = told.clone();
     let by_name = || format!("{} fired, as judged by {source}", told.rule_name);
     Violation {
         id: work.transaction.next_violation_id(),
         sample_id: sample.map(|sample| sample.id),
         characteristic_id: state.characteristic.id,
+        episode_id: None,
         chart: told.chart,
         rule_id: told.rule_id,
         severity: command.severity,
@@ -118,11 +130,11 @@ fn violation(
         created_at: work.now,
         requires_acknowledgement: told.requires_acknowledgement,
         rejudged: false,
-        is_history,
+        is_history: false,
         origin: Some(Origin { source, external_id: Some(told.external_id) }),
         external_sample_id: told.external_sample_id,
         status: ViolationStatus::Open,
-        acknowledgement: is_history.then(|| answered_by_history(work.now)),
+        acknowledgement: None,
     }
 }
 

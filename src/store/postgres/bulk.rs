@@ -7,11 +7,12 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 
 use crate::domain::alarm::{AlarmState, Standing};
+use crate::domain::episode::Episode;
 use crate::domain::ids::CharacteristicId;
 use crate::domain::sample::{Sample, SampleKey};
 use crate::domain::violation::Violation;
 use crate::store::StoreError;
-use crate::store::rows::{doubles_to_blob, ids_text, name_of};
+use crate::store::rows::{doubles_to_blob, ids_text, name_of, patterns_text};
 use crate::store::transaction::{LogRow, Pending};
 
 type Bound<'q> = Query<'q, sqlx::Postgres, PgArguments>;
@@ -40,7 +41,11 @@ pub(in crate::store) async fn write(
     let query = bind_samples(query, &pending.samples);
     let query = bind_violations(query, &pending.violations);
     let query = bind_standings(bind_events(query, &pending.log), &standings);
-    query.execute(connection).await?;
+    query.execute(&mut *connection).await?;
+    if !pending.episodes.is_empty() {
+        let episodes: Vec<_> = pending.episodes.values().map(Arc::clone).collect();
+        bind_episodes(sqlx::query(WRITE_EPISODES.as_str()), &episodes).execute(connection).await?;
+    }
     Ok(())
 }
 
@@ -59,6 +64,12 @@ static WRITE: LazyLock<String> = LazyLock::new(|| {
          UPDATE characteristics c SET {} FROM UNNEST({stands}) AS new ({names}) WHERE c.id = new.id",
         set.join(", ")
     )
+});
+
+static WRITE_EPISODES: LazyLock<String> = LazyLock::new(|| {
+    let set: Vec<_> = EPISODES.iter().skip(1).map(|(name, _)| format!("{name} = excluded.{name}")).collect();
+    let insert = insert("episodes", EPISODES, &mut 0);
+    format!("{insert} ON CONFLICT (id) DO UPDATE SET {}", set.join(", "))
 });
 
 fn insert(table: &str, columns: Columns, bound: &mut usize) -> String {
@@ -140,6 +151,32 @@ columns! {
     "ack_comment" text = row.1.acknowledgement.as_ref().and_then(|a| a.comment.as_deref());
     "ack_at" bigint = row.1.acknowledgement.as_ref().map(|a| a.timestamp.timestamp_micros());
     "ack_source" text = row.1.acknowledgement.as_ref().and_then(|a| a.source.as_deref());
+    "episode_id" bigint = row.1.episode_id.map(|id| id.get());
+}
+
+columns! {
+    EPISODES, bind_episodes, row: Arc<Episode>;
+    "id" bigint = row.id.get();
+    "characteristic_id" bigint = row.characteristic_id.get();
+    "severity" text = name_of(&row.severity);
+    "patterns" text = patterns_text(&row.patterns);
+    "violations" bigint = row.violations as i64;
+    "holding" bigint = row.holding as i64;
+    "unacknowledged" bigint = row.unacknowledged as i64;
+    "first_violation_id" bigint = row.first_violation_id.get();
+    "newest_violation_id" bigint = row.newest_violation_id.get();
+    "opened_at" bigint = row.opened_at.timestamp_micros();
+    "heard_at" bigint = row.heard_at.timestamp_micros();
+    "points_in_control" bigint = i64::from(row.points_in_control);
+    "points_since_answer" bigint = i64::from(row.points_since_answer);
+    "ack_user" text = row.acknowledgement.as_ref().map(|a| a.user.as_str());
+    "ack_reason" text = row.acknowledgement.as_ref().map(|a| a.reason.as_str());
+    "ack_comment" text = row.acknowledgement.as_ref().and_then(|a| a.comment.as_deref());
+    "ack_at" bigint = row.acknowledgement.as_ref().map(|a| a.timestamp.timestamp_micros());
+    "ack_source" text = row.acknowledgement.as_ref().and_then(|a| a.source.as_deref());
+    "lapsed_at" bigint = row.lapsed_at.map(|at| at.timestamp_micros());
+    "closed_at" bigint = row.closing.map(|closing| closing.at.timestamp_micros());
+    "closing_reason" text = row.closing.map(|closing| name_of(&closing.reason));
 }
 
 columns! {

@@ -31,18 +31,19 @@ pub async fn strays(connection: &mut Connection) -> Result<i64, StoreError> {
     Ok(strays)
 }
 
-/// For characteristics, limits, samples and violations: the id that comes next, and the largest one there is.
-pub async fn ids(connection: &mut Connection) -> Result<[(i64, Option<i64>); 4], StoreError> {
-    type Ids = (i64, Option<i64>, i64, Option<i64>, i64, Option<i64>, i64, Option<i64>);
-    let (c, c_most, l, l_most, s, s_most, v, v_most): Ids = sqlx::query_as(
+/// For characteristics, limits, samples, violations and episodes: the id that comes next, and the largest one there is.
+pub async fn ids(connection: &mut Connection) -> Result<[(i64, Option<i64>); 5], StoreError> {
+    type Ids = (i64, Option<i64>, i64, Option<i64>, i64, Option<i64>, i64, Option<i64>, i64, Option<i64>);
+    let (c, c_most, l, l_most, s, s_most, v, v_most, e, e_most): Ids = sqlx::query_as(
         "SELECT h.next_characteristic_id, (SELECT max(id) FROM characteristics), \
          h.next_limits_id, (SELECT max(id) FROM control_limits), \
          h.next_sample_id, (SELECT max(id) FROM samples), \
-         h.next_violation_id, (SELECT max(id) FROM violations) FROM log_head h",
+         h.next_violation_id, (SELECT max(id) FROM violations), \
+         h.next_episode_id, (SELECT max(id) FROM episodes) FROM log_head h",
     )
     .fetch_one(connection)
     .await?;
-    Ok([(c, c_most), (l, l_most), (s, s_most), (v, v_most)])
+    Ok([(c, c_most), (l, l_most), (s, s_most), (v, v_most), (e, e_most)])
 }
 
 /// What is counted of up to `limit` characteristics after an id, beside a recount.
@@ -56,7 +57,12 @@ pub async fn standings(
          (SELECT count(*) FROM violations v WHERE v.characteristic_id = c.id AND v.ack_at IS NULL \
           AND v.status = 'open') AS open_recounted, \
          (SELECT count(*) FROM violations v WHERE v.characteristic_id = c.id AND v.ack_at IS NULL \
-          AND v.status = 'open' AND v.requires_acknowledgement) AS unacknowledged_recounted \
+          AND v.status = 'open' AND v.requires_acknowledgement) AS unacknowledged_recounted, \
+         (SELECT CAST(coalesce(sum(e.unacknowledged), 0) AS BIGINT) FROM episodes e WHERE e.characteristic_id = c.id) \
+          AS in_episodes, \
+         (SELECT count(*) FROM violations v WHERE v.characteristic_id = c.id AND v.ack_at IS NULL \
+          AND v.status = 'open' AND v.requires_acknowledgement AND v.episode_id IS NOT NULL) \
+          AS in_episodes_recounted \
          FROM characteristics c WHERE NOT c.deleted AND c.id > $1 ORDER BY c.id LIMIT $2",
     )
     .bind(after)

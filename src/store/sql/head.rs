@@ -4,12 +4,12 @@ use super::Connection;
 use crate::store::{LogHead, StoreError};
 
 pub const COLUMNS: &str = "epoch, seq, floor, next_characteristic_id, next_limits_id, next_sample_id, \
-    next_violation_id, last_batch";
+    next_violation_id, next_episode_id, last_batch";
 
 pub async fn create_if_missing(connection: &mut Connection) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO log_head (one, epoch, seq, floor, next_characteristic_id, next_limits_id, \
-         next_sample_id, next_violation_id, last_batch) VALUES (1, $1, 0, 0, 1, 1, 1, 1, '') \
+         next_sample_id, next_violation_id, next_episode_id, last_batch) VALUES (1, $1, 0, 0, 1, 1, 1, 1, 1, '') \
          ON CONFLICT (one) DO NOTHING",
     )
     .bind(LogHead::new_epoch())
@@ -26,7 +26,7 @@ pub async fn read(connection: &mut Connection) -> Result<LogHead, StoreError> {
 pub async fn write(connection: &mut Connection, head: &LogHead) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE log_head SET epoch = $1, seq = $2, floor = $3, next_characteristic_id = $4, next_limits_id = $5, \
-         next_sample_id = $6, next_violation_id = $7, last_batch = $8",
+         next_sample_id = $6, next_violation_id = $7, next_episode_id = $8, last_batch = $9",
     )
     .bind(&head.epoch)
     .bind(head.seq as i64)
@@ -35,6 +35,7 @@ pub async fn write(connection: &mut Connection, head: &LogHead) -> Result<(), St
     .bind(head.next_limits_id)
     .bind(head.next_sample_id)
     .bind(head.next_violation_id)
+    .bind(head.next_episode_id)
     .bind(&head.last_batch)
     .execute(connection)
     .await?;

@@ -181,6 +181,10 @@ pub async fn remove_deleted(
         removed.violations = remove_rows_of(connection, "violations", of, left).await?;
         left -= removed.violations as i64;
     }
+    if left > 0 {
+        removed.episodes = remove_rows_of(connection, "episodes", of, left).await?;
+        left -= removed.episodes as i64;
+    }
     if left <= 0 {
         return Ok(removed);
     }

@@ -6,7 +6,7 @@ use sqlx::{QueryBuilder, Row as _};
 
 use super::{Connection, Db, Row, push_group, push_ids, push_known_id, push_not_deleted};
 use crate::domain::foreign::Origin;
-use crate::domain::ids::{CharacteristicId, SampleId, ViolationId};
+use crate::domain::ids::{CharacteristicId, EpisodeId, SampleId, ViolationId};
 use crate::domain::violation::{Acknowledgement, Violation, ViolationStatus};
 use crate::protocol::rest::{RuleCount, SeverityCount, ViolationStatsView};
 use crate::store::rows::{
@@ -18,7 +18,7 @@ use crate::store::{Page, Paged, StoreError};
 const SELECT: &str = "SELECT v.id, v.seq, v.sample_id, v.characteristic_id, v.chart, v.rule_id, v.rule_name, \
     v.severity, v.message, v.side, v.value, v.center_line, v.ucl, v.lcl, v.sigma, v.n, v.involved_sample_ids, v.at, \
     v.created_at, v.requires_acknowledgement, v.rejudged, v.history, v.source, v.external_id, v.external_sample_id, \
-    v.status, v.ack_user, v.ack_reason, v.ack_comment, v.ack_at, v.ack_source FROM violations v";
+    v.status, v.ack_user, v.ack_reason, v.ack_comment, v.ack_at, v.ack_source, v.episode_id FROM violations v";
 
 const OPEN: &str = " AND v.ack_at IS NULL AND v.status = 'open'";
 
@@ -77,6 +77,19 @@ pub async fn newest_open(
     let mut select = QueryBuilder::<Db>::new(SELECT);
     select.push(" WHERE v.characteristic_id = ").push_bind(of.get()).push(OPEN);
     select.push(" ORDER BY v.id DESC LIMIT ").push_bind(i64::from(limit));
+    let rows = select.build().fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(record_from(row)?.violation)).collect()
+}
+
+/// The oldest open violations of an episode, oldest first.
+pub async fn open_of_episode(
+    connection: &mut Connection,
+    of: EpisodeId,
+    limit: u32,
+) -> Result<Vec<Violation>, StoreError> {
+    let mut select = QueryBuilder::<Db>::new(SELECT);
+    select.push(" WHERE v.episode_id = ").push_bind(of.get()).push(OPEN);
+    select.push(" ORDER BY v.id LIMIT ").push_bind(i64::from(limit));
     let rows = select.build().fetch_all(connection).await?;
     rows.iter().map(|row| Ok(record_from(row)?.violation)).collect()
 }
@@ -155,6 +168,32 @@ pub async fn update_acknowledgement(
     Ok(())
 }
 
+/// The same answer to several violations.
+pub async fn update_acknowledgements(
+    connection: &mut Connection,
+    ids: Vec<ViolationId>,
+    answer: &Acknowledgement,
+) -> Result<(), StoreError> {
+    let mut update = QueryBuilder::<Db>::new("UPDATE violations SET ack_user = ");
+    update.push_bind(&answer.user);
+    update.push(", ack_reason = ").push_bind(&answer.reason);
+    update.push(", ack_comment = ").push_bind(&answer.comment);
+    update.push(", ack_at = ").push_bind(answer.timestamp.timestamp_micros());
+    update.push(", ack_source = ").push_bind(&answer.source);
+    push_ids(&mut update, " WHERE id IN (", ids.into_iter().map(ViolationId::get));
+    update.build().execute(connection).await?;
+    Ok(())
+}
+
+pub async fn update_episode(connection: &mut Connection, violation: &Violation) -> Result<(), StoreError> {
+    sqlx::query("UPDATE violations SET episode_id = $1 WHERE id = $2")
+        .bind(violation.episode_id.map(EpisodeId::get))
+        .bind(violation.id.get())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 pub async fn update_status(
     connection: &mut Connection,
     id: ViolationId,
@@ -189,6 +228,9 @@ fn push_filter(query: &mut QueryBuilder<Db>, filter: &ViolationFilter) {
         None => {
             query.push(" WHERE v.characteristic_id NOT IN (SELECT id FROM characteristics WHERE deleted)");
         }
+    }
+    if let Some(id) = filter.episode_id {
+        query.push(" AND v.episode_id = ").push_bind(id.get());
     }
     if let Some(id) = filter.sample_id {
         query.push(" AND v.sample_id = ").push_bind(id.get());
@@ -241,6 +283,7 @@ fn record_from(row: &Row) -> Result<ViolationRecord, StoreError> {
             id: id(row_id)?,
             sample_id: row.try_get::<Option<i64>, _>("sample_id")?.map(id).transpose()?,
             characteristic_id: id(row.try_get("characteristic_id")?)?,
+            episode_id: row.try_get::<Option<i64>, _>("episode_id")?.map(id).transpose()?,
             chart: from_name(row.try_get("chart")?)?,
             rule_id: count(row.try_get("rule_id")?)?,
             rule_name: row.try_get("rule_name")?,

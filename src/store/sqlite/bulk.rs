@@ -7,10 +7,11 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Sqlite, SqliteConnection};
 
+use crate::domain::episode::Episode;
 use crate::domain::sample::{Sample, SampleKey};
 use crate::domain::violation::Violation;
 use crate::store::StoreError;
-use crate::store::rows::{doubles_to_blob, ids_text, name_of};
+use crate::store::rows::{doubles_to_blob, ids_text, name_of, patterns_text};
 use crate::store::transaction::{LogRow, Pending};
 
 /// Rows per statement, largest first. 64 rows of 30 columns stay far below SQLite's 32,766 variables.
@@ -25,6 +26,8 @@ pub(in crate::store) async fn write(
     insert(connection, SAMPLES, &pending.samples, bind_sample).await?;
     insert(connection, VIOLATIONS, &pending.violations, bind_violation).await?;
     insert(connection, EVENTS, &pending.log, bind_log_row).await?;
+    let episodes: Vec<_> = pending.episodes.values().collect();
+    insert(connection, EPISODES, &episodes, |query, episode| bind_episode(query, episode)).await?;
     for (id, (standing, state)) in &pending.standings {
         sqlx::query(
             "UPDATE characteristics SET revision = ?, samples_collected = ?, open_violations = ?, \
@@ -43,10 +46,11 @@ pub(in crate::store) async fn write(
     Ok(())
 }
 
-/// A table's insert statement up to `VALUES`, and its number of columns.
+/// A table's insert statement up to `VALUES` and after them, and its number of columns.
 #[derive(Clone, Copy)]
 struct Insert {
     head: &'static str,
+    tail: &'static str,
     columns: usize,
 }
 
@@ -54,6 +58,7 @@ const SAMPLES: Insert = Insert {
     head: "INSERT INTO samples (id, seq, characteristic_id, at, received_at, measurements, n, value, range_value, \
            std_dev, dispersion_value, limits_id, zone, in_control, ucl, center_line, lcl, out_of_spec, \
            is_excluded, mode, key, source, external_id, batch, operator, metadata)",
+    tail: "",
     columns: 26,
 };
 
@@ -61,13 +66,29 @@ const VIOLATIONS: Insert = Insert {
     head: "INSERT INTO violations (id, seq, sample_id, characteristic_id, chart, rule_id, rule_name, severity, \
            message, side, value, center_line, ucl, lcl, sigma, n, involved_sample_ids, at, created_at, \
            requires_acknowledgement, rejudged, history, source, external_id, external_sample_id, status, ack_user, \
-           ack_reason, ack_comment, ack_at, ack_source)",
-    columns: 31,
+           ack_reason, ack_comment, ack_at, ack_source, episode_id)",
+    tail: "",
+    columns: 32,
 };
 
 const EVENTS: Insert = Insert {
     head: "INSERT INTO events (seq, characteristic_id, revision, type, history, at, payload)",
+    tail: "",
     columns: 7,
+};
+
+const EPISODES: Insert = Insert {
+    head: "INSERT INTO episodes (id, characteristic_id, severity, patterns, violations, holding, unacknowledged, \
+           first_violation_id, newest_violation_id, opened_at, heard_at, points_in_control, points_since_answer, \
+           ack_user, ack_reason, ack_comment, ack_at, ack_source, lapsed_at, closed_at, closing_reason)",
+    tail: " ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, patterns = excluded.patterns, \
+           violations = excluded.violations, holding = excluded.holding, unacknowledged = excluded.unacknowledged, \
+           newest_violation_id = excluded.newest_violation_id, heard_at = excluded.heard_at, \
+           points_in_control = excluded.points_in_control, points_since_answer = excluded.points_since_answer, \
+           ack_user = excluded.ack_user, ack_reason = excluded.ack_reason, ack_comment = excluded.ack_comment, \
+           ack_at = excluded.ack_at, ack_source = excluded.ack_source, lapsed_at = excluded.lapsed_at, \
+           closed_at = excluded.closed_at, closing_reason = excluded.closing_reason",
+    columns: 21,
 };
 
 async fn insert<T>(
@@ -93,7 +114,7 @@ async fn insert<T>(
 
 fn statement(insert: Insert, rows: usize) -> String {
     let row = format!("({})", vec!["?"; insert.columns].join(","));
-    format!("{} VALUES {}", insert.head, vec![row.as_str(); rows].join(","))
+    format!("{} VALUES {}{}", insert.head, vec![row.as_str(); rows].join(","), insert.tail)
 }
 
 fn bind_sample<'q>(query: Bound<'q>, (seq, sample): &'q (u64, Arc<Sample>)) -> Bound<'q> {
@@ -163,6 +184,33 @@ fn bind_violation<'q>(query: Bound<'q>, (seq, violation): &'q (u64, Arc<Violatio
         .bind(answer.and_then(|a| a.comment.as_deref()))
         .bind(answer.map(|a| a.timestamp.timestamp_micros()))
         .bind(answer.and_then(|a| a.source.as_deref()))
+        .bind(violation.episode_id.map(|id| id.get()))
+}
+
+fn bind_episode<'q>(query: Bound<'q>, episode: &'q Episode) -> Bound<'q> {
+    let answer = episode.acknowledgement.as_ref();
+    query
+        .bind(episode.id.get())
+        .bind(episode.characteristic_id.get())
+        .bind(name_of(&episode.severity))
+        .bind(patterns_text(&episode.patterns))
+        .bind(episode.violations as i64)
+        .bind(episode.holding as i64)
+        .bind(episode.unacknowledged as i64)
+        .bind(episode.first_violation_id.get())
+        .bind(episode.newest_violation_id.get())
+        .bind(episode.opened_at.timestamp_micros())
+        .bind(episode.heard_at.timestamp_micros())
+        .bind(episode.points_in_control)
+        .bind(episode.points_since_answer)
+        .bind(answer.map(|a| a.user.as_str()))
+        .bind(answer.map(|a| a.reason.as_str()))
+        .bind(answer.and_then(|a| a.comment.as_deref()))
+        .bind(answer.map(|a| a.timestamp.timestamp_micros()))
+        .bind(answer.and_then(|a| a.source.as_deref()))
+        .bind(episode.lapsed_at.map(|at| at.timestamp_micros()))
+        .bind(episode.closing.map(|closing| closing.at.timestamp_micros()))
+        .bind(episode.closing.map(|closing| name_of(&closing.reason)))
 }
 
 fn bind_log_row<'q>(query: Bound<'q>, row: &'q LogRow) -> Bound<'q> {

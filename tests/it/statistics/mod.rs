@@ -2,6 +2,7 @@
 
 mod boundaries;
 mod constants;
+mod episodes;
 mod estimation;
 mod involved;
 mod limits;

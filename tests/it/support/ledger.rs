@@ -37,6 +37,10 @@ pub struct Ledger {
     /// Samples that count as never taken, and violations that hold no more.
     pub excluded: BTreeSet<i64>,
     pub withdrawn: BTreeSet<i64>,
+    /// The open episode of each characteristic.
+    pub open_episodes: BTreeMap<i64, i64>,
+    /// Episodes whose counts differ from a recount.
+    pub miscounted_episodes: Vec<i64>,
 }
 
 impl LoggedRow {
@@ -92,8 +96,25 @@ impl Ledger {
         };
         let excluded = ids("SELECT id FROM samples WHERE CAST(is_excluded AS INTEGER) = 1").await;
         let withdrawn = ids("SELECT id FROM violations WHERE status = 'withdrawn'").await;
+        let open_episodes = database
+            .rows("SELECT characteristic_id, id FROM episodes WHERE closed_at IS NULL")
+            .await
+            .iter()
+            .map(|row| (row[0].integer(), row[1].integer()))
+            .collect();
+        let miscounted_episodes = database
+            .rows(
+                "SELECT e.id FROM episodes e WHERE e.holding <> (SELECT count(*) FROM violations v \
+                 WHERE v.episode_id = e.id AND v.status = 'open') OR e.unacknowledged <> (SELECT count(*) \
+                 FROM violations v WHERE v.episode_id = e.id AND v.status = 'open' AND v.ack_at IS NULL \
+                 AND CAST(v.requires_acknowledgement AS INTEGER) = 1)",
+            )
+            .await
+            .iter()
+            .map(|row| row[0].integer())
+            .collect();
         database.close().await;
-        Self { head, events, samples, violations, excluded, withdrawn }
+        Self { open_episodes, miscounted_episodes, head, events, samples, violations, excluded, withdrawn }
     }
 
     /// Every event in order: whether it is a sample, and the message of it.
@@ -117,6 +138,7 @@ impl Ledger {
         let (mut excluded, mut withdrawn) = (BTreeSet::new(), BTreeSet::new());
         // Whose sample was just excluded or included: what follows from that stands behind it.
         let mut decided = None;
+        let mut open_episodes = BTreeMap::new();
         let mut rest = self.events.iter();
         while let Some(event) = rest.next() {
             let set = |ids: &mut BTreeSet<i64>, id: &str, is_in: bool| {
@@ -143,6 +165,19 @@ impl Ledger {
                     continue;
                 }
                 "violation" => panic!("a violation stands behind its sample: {event:?}"),
+                "episode" => {
+                    let (of, id) = (event.characteristic_id, event.payload["id"].as_i64().expect("an id"));
+                    match event.payload["change"].as_str().expect("a change") {
+                        "opened" => {
+                            assert_eq!(open_episodes.insert(of, id), None, "one at a time: {event:?}")
+                        }
+                        "closed" => assert_eq!(open_episodes.remove(&of), Some(id), "it was open: {event:?}"),
+                        // What is over can be answered, too.
+                        "acknowledged" => {}
+                        _ => assert_eq!(open_episodes.get(&of), Some(&id), "it is open: {event:?}"),
+                    }
+                    decided = None;
+                }
                 _ => decided = None,
             }
             if event.kind != "sample" {
@@ -170,6 +205,8 @@ impl Ledger {
         assert!(samples.iter().eq(self.samples.keys()), "the log announces the stored samples");
         assert_eq!(violations, self.violations, "the log announces the stored violations");
         assert_eq!(excluded, self.excluded, "the log tells which samples are excluded");
+        assert_eq!(open_episodes, self.open_episodes, "the log tells which episodes are open");
+        assert_eq!(self.miscounted_episodes, [0; 0], "an episode counts what belongs to it");
         assert_eq!(withdrawn, self.withdrawn, "the log tells which violations hold no more");
     }
 }

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use andon::protocol::event::EventKind;
 use futures_util::{SinkExt as _, StreamExt as _};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -28,11 +29,16 @@ pub struct Heard {
     pub close_code: Option<u16>,
 }
 
+/// A subscription to all that happens, also what only they are told who ask for it.
+fn everything() -> Value {
+    json!({"type": "subscribe", "all": true, "filter": {"types": EventKind::ALL}})
+}
+
 /// Listens to everything until the connection ends.
 pub async fn listen(address: SocketAddr) -> JoinHandle<Heard> {
     let url = format!("ws://{address}/api/v1/ws");
     let (mut stream, _) = connect_async(url).await.expect("a handshake");
-    let subscribe = json!({"type": "subscribe", "all": true}).to_string();
+    let subscribe = everything().to_string();
     stream.send(Message::text(subscribe)).await.expect("sent");
     tokio::spawn(async move {
         let mut heard = Heard::default();
@@ -238,10 +244,11 @@ impl Account {
     fn subscription(&self) -> Value {
         match &self.epoch {
             Some(epoch) => {
-                let since = json!({"epoch": epoch, "seq": self.position});
-                json!({"type": "subscribe", "all": true, "since": since})
+                let mut subscription = everything();
+                subscription["since"] = json!({"epoch": epoch, "seq": self.position});
+                subscription
             }
-            None => json!({"type": "subscribe", "all": true}),
+            None => everything(),
         }
     }
 

@@ -1,0 +1,297 @@
+//! An episode: violations of one characteristic that belong together, told to people as one thing.
+//!
+//! A characteristic has one open episode at most. The first violation opens it and later ones join it, whatever their
+//! rule: a shift makes dozens of rows, and is one thing that somebody has to see to. It is closed when enough points in
+//! a row were in control, or when somebody has decided: new limits, everything withdrawn, and so on.
+//!
+//! People are told when it opens, when it gets worse (a more severe rule, or a pattern that tells something else), when
+//! somebody has answered it, when the answer has not helped (it lapses: so many points violate after it), and when it
+//! is closed. What makes it worse, or lapse, wants an answer of its own.
+//!
+//! Pure: each function says what has changed, if people have to know; who calls keeps it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::chart::Chart;
+use crate::domain::ids::{CharacteristicId, EpisodeId, ViolationId};
+use crate::domain::rules::{Rule, RuleFamily, Severity};
+use crate::domain::violation::{Acknowledgement, Violation, ViolationStatus};
+
+/// The most patterns that an episode tells apart; other systems have rules without number.
+pub const MAX_PATTERNS: usize = 64;
+
+/// When an episode ends, and when an answer has not helped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EpisodePolicy {
+    /// Points in control in a row that close it; at least 1.
+    pub close_points: u32,
+    /// Violating points after an answer with which it lapses; at least 1.
+    pub lapse_points: u32,
+    /// Without any point or violation for longer than this, what comes next is another episode.
+    pub stale_after: TimeDelta,
+}
+
+/// What is new about an episode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EpisodeChange {
+    /// Its first violation was found.
+    Opened,
+    /// A more severe rule has fired, or one that tells something else.
+    Worsened,
+    /// Somebody has answered it.
+    Acknowledged,
+    /// It still violates after the answer.
+    Lapsed,
+    /// It is over.
+    Closed,
+}
+
+/// Whether an episode is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EpisodeStatus {
+    /// Violations may still join it.
+    Open,
+    /// It is over.
+    Closed,
+}
+
+/// Why an episode is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClosingReason {
+    /// Enough points in a row were in control.
+    InControl,
+    /// New control limits are in force.
+    NewLimits,
+    /// The chart has begun anew, without limits.
+    NewPhase,
+    /// None of its violations holds any more.
+    Withdrawn,
+    /// The characteristic takes no samples any more.
+    Retired,
+    /// The characteristic is gone.
+    Deleted,
+    /// Nothing was heard of the process for too long.
+    Stale,
+}
+
+/// When and why an episode was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closing {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why.
+    pub reason: ClosingReason,
+}
+
+/// One rule that fired in an episode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpisodePattern {
+    /// On which of the two charts.
+    pub chart: Chart,
+    /// The rule's number.
+    pub rule_id: u32,
+    /// The rule's name.
+    pub rule_name: String,
+    /// Another system's rule: its number says nothing here.
+    pub is_foreign: bool,
+}
+
+/// What a pattern tells: our rules by family, another system's each its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tells {
+    Family(RuleFamily),
+    Foreign(u32),
+}
+
+impl EpisodePattern {
+    fn of(violation: &Violation) -> Self {
+        Self {
+            chart: violation.chart,
+            rule_id: violation.rule_id,
+            rule_name: violation.rule_name.clone(),
+            is_foreign: violation.origin.is_some(),
+        }
+    }
+
+    fn tells(&self) -> (Chart, Tells) {
+        let ours = Rule::from_id(self.rule_id).filter(|_| !self.is_foreign);
+        (self.chart, ours.map_or(Tells::Foreign(self.rule_id), |rule| Tells::Family(rule.family())))
+    }
+}
+
+/// Violations of one characteristic that belong together. Times are those of the transactions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Episode {
+    /// Its id.
+    pub id: EpisodeId,
+    /// Whose.
+    pub characteristic_id: CharacteristicId,
+    /// The severest of its violations.
+    pub severity: Severity,
+    /// Which rules fired, in the order in which they first did; at most [`MAX_PATTERNS`].
+    pub patterns: Vec<EpisodePattern>,
+    /// Violations that have joined it.
+    pub violations: u64,
+    /// Those of them that are not withdrawn.
+    pub holding: u64,
+    /// Those that still wait for an operator.
+    pub unacknowledged: u64,
+    /// Its first violation.
+    pub first_violation_id: ViolationId,
+    /// Its newest violation.
+    pub newest_violation_id: ViolationId,
+    /// When its first violation was found.
+    pub opened_at: DateTime<Utc>,
+    /// When a point or a violation came last.
+    pub heard_at: DateTime<Utc>,
+    /// Points in control in a row, up to now.
+    pub points_in_control: u32,
+    /// Violating points since the answer.
+    pub points_since_answer: u32,
+    /// The answer that holds: what makes it worse, or lapse, wants another one.
+    pub acknowledgement: Option<Acknowledgement>,
+    /// When an answer to it has last proven not to help.
+    pub lapsed_at: Option<DateTime<Utc>>,
+    /// Its end.
+    pub closing: Option<Closing>,
+}
+
+impl Episode {
+    /// The episode that a violation opens.
+    pub fn open(id: EpisodeId, first: &Violation, now: DateTime<Utc>) -> Self {
+        let mut episode = Self {
+            id,
+            characteristic_id: first.characteristic_id,
+            severity: first.severity,
+            patterns: vec![EpisodePattern::of(first)],
+            violations: 0,
+            holding: 0,
+            unacknowledged: 0,
+            first_violation_id: first.id,
+            newest_violation_id: first.id,
+            opened_at: now,
+            heard_at: now,
+            points_in_control: 0,
+            points_since_answer: 0,
+            acknowledgement: None,
+            lapsed_at: None,
+            closing: None,
+        };
+        episode.join(first, now);
+        episode
+    }
+
+    /// Whether it is over.
+    pub fn status(&self) -> EpisodeStatus {
+        if self.closing.is_some() { EpisodeStatus::Closed } else { EpisodeStatus::Open }
+    }
+
+    /// Whether nothing was heard for so long that what comes next belongs to another episode.
+    pub fn is_stale(&self, policy: &EpisodePolicy, now: DateTime<Utc>) -> bool {
+        now - self.heard_at > policy.stale_after
+    }
+
+    /// Takes a violation in, or one that holds again.
+    pub fn join(&mut self, violation: &Violation, now: DateTime<Utc>) -> Option<EpisodeChange> {
+        self.heard_at = now;
+        self.points_in_control = 0;
+        self.violations += 1;
+        self.hold(violation);
+        self.newest_violation_id = self.newest_violation_id.max(violation.id);
+        let pattern = EpisodePattern::of(violation);
+        let is_worse = violation.severity > self.severity;
+        self.severity = self.severity.max(violation.severity);
+        let has_room = self.patterns.len() < MAX_PATTERNS;
+        let is_news = has_room && self.patterns.iter().all(|known| known.tells() != pattern.tells());
+        if has_room && !self.patterns.contains(&pattern) {
+            self.patterns.push(pattern);
+        }
+        (is_worse || is_news).then(|| self.wants_another_answer(EpisodeChange::Worsened))
+    }
+
+    /// One of its violations holds again.
+    pub fn restore(&mut self, violation: &Violation, now: DateTime<Utc>) {
+        self.heard_at = now;
+        self.points_in_control = 0;
+        self.hold(violation);
+    }
+
+    fn hold(&mut self, violation: &Violation) {
+        self.holding += 1;
+        self.unacknowledged += u64::from(waits(violation));
+    }
+
+    /// A point was judged, and what it joins has joined.
+    pub fn judged(
+        &mut self,
+        in_control: bool,
+        policy: &EpisodePolicy,
+        now: DateTime<Utc>,
+    ) -> Option<EpisodeChange> {
+        self.heard_at = now;
+        if in_control {
+            self.points_in_control = self.points_in_control.saturating_add(1);
+            return (self.points_in_control >= policy.close_points.max(1))
+                .then(|| self.close(ClosingReason::InControl, now));
+        }
+        self.points_in_control = 0;
+        self.acknowledgement.as_ref()?;
+        self.points_since_answer = self.points_since_answer.saturating_add(1);
+        (self.points_since_answer >= policy.lapse_points.max(1)).then(|| {
+            self.lapsed_at = Some(now);
+            self.wants_another_answer(EpisodeChange::Lapsed)
+        })
+    }
+
+    /// One of its violations was answered, `violation` being as it was before. With the last one that waited, the
+    /// episode is.
+    pub fn answered(&mut self, violation: &Violation, answer: &Acknowledgement) -> Option<EpisodeChange> {
+        self.unacknowledged = self.unacknowledged.saturating_sub(u64::from(waits(violation)));
+        if self.unacknowledged == 0 { self.acknowledge(answer) } else { None }
+    }
+
+    /// Somebody answers all of it. The first answer stands; another one shows that somebody is still there.
+    pub fn acknowledge(&mut self, answer: &Acknowledgement) -> Option<EpisodeChange> {
+        self.points_since_answer = 0;
+        let is_first = self.acknowledgement.is_none();
+        self.acknowledgement.get_or_insert_with(|| answer.clone());
+        is_first.then_some(EpisodeChange::Acknowledged)
+    }
+
+    /// One of its violations does not hold any more, `violation` being as it was before.
+    pub fn withdraw(&mut self, violation: &Violation) {
+        self.holding = self.holding.saturating_sub(1);
+        self.unacknowledged = self.unacknowledged.saturating_sub(u64::from(waits(violation)));
+    }
+
+    /// A decision was carried out: when none of its violations holds any more, the episode is over.
+    pub fn settle(&mut self, now: DateTime<Utc>) -> Option<EpisodeChange> {
+        (self.holding == 0 && self.closing.is_none()).then(|| self.close(ClosingReason::Withdrawn, now))
+    }
+
+    /// Ends it.
+    pub fn close(&mut self, reason: ClosingReason, now: DateTime<Utc>) -> EpisodeChange {
+        self.closing = Some(Closing { at: now, reason });
+        EpisodeChange::Closed
+    }
+
+    fn wants_another_answer(&mut self, change: EpisodeChange) -> EpisodeChange {
+        self.acknowledgement = None;
+        self.points_since_answer = 0;
+        change
+    }
+}
+
+/// Whether an operator has to answer it.
+fn waits(violation: &Violation) -> bool {
+    violation.requires_acknowledgement
+        && violation.acknowledgement.is_none()
+        && violation.status == ViolationStatus::Open
+}
+
+#[cfg(test)]
+mod tests;
