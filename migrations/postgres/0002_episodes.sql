@@ -29,5 +29,6 @@ CREATE INDEX episodes_by_characteristic ON episodes (characteristic_id, id);
 -- Violations of before belong to none.
 ALTER TABLE violations ADD COLUMN episode_id BIGINT;
 CREATE INDEX violations_by_episode ON violations (episode_id, id) WHERE episode_id IS NOT NULL;
+CREATE INDEX violations_open_by_episode ON violations (episode_id, id) WHERE ack_at IS NULL AND status = 'open';
 
 ALTER TABLE log_head ADD COLUMN next_episode_id BIGINT NOT NULL DEFAULT 1;

@@ -45,7 +45,7 @@ fn history_error(error: StoreError) -> HistoryError {
 }
 
 fn snapshot(state: &CharacteristicState) -> Snapshot {
-    let CharacteristicState { seq, record, newest_sample, fired, open_violations } = state;
+    let CharacteristicState { seq, record, newest_sample, fired, open_violations, open_episode } = state;
     Snapshot::new(PresentState {
         seq: *seq,
         revision: record.standing.revision,
@@ -55,6 +55,7 @@ fn snapshot(state: &CharacteristicState) -> Snapshot {
         newest_sample: newest_sample.as_ref(),
         fired,
         open_violations,
+        open_episode: open_episode.as_ref(),
         open_total: record.standing.open_violations,
     })
 }
@@ -174,6 +175,7 @@ mod tests {
         let message: SnapshotMessage = serde_json::from_slice(&snapshot.message).expect("a snapshot");
         let payload = message.payload;
         assert_eq!((payload.alarm_state, payload.open_total), (AlarmState::ActiveUnacked, 1));
+        assert_eq!(payload.open_episode.map(|episode| episode.violation_total), Some(1));
         assert_eq!(payload.characteristic.definition.name, "Bore");
         // What the events told, the snapshot repeats.
         let told: Vec<Value> = page

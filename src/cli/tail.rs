@@ -112,8 +112,12 @@ impl TailArgs {
         chosen.snapshot = self.snapshot;
         let some = |rules: &[u32]| (!rules.is_empty()).then(|| rules.to_vec());
         let filter = Filter {
-            // Everything: also what only they are told who ask for it.
-            types: Some(if self.types.is_empty() { EventKind::ALL.to_vec() } else { self.types.clone() }),
+            types: match self.types.as_slice() {
+                // Everything: also what only they are told who ask for it.
+                [] if self.min_severity.is_none() && self.rules.is_empty() => Some(EventKind::ALL.to_vec()),
+                [] => None,
+                types => Some(types.to_vec()),
+            },
             min_severity: self.min_severity.map(|severity| match severity {
                 MinSeverity::Info => Severity::Info,
                 MinSeverity::Warning => Severity::Warning,

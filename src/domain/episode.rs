@@ -10,6 +10,8 @@
 //!
 //! Pure: each function says what has changed, if people have to know; who calls keeps it.
 
+use std::num::NonZeroU32;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -18,16 +20,18 @@ use crate::domain::ids::{CharacteristicId, EpisodeId, ViolationId};
 use crate::domain::rules::{Rule, RuleFamily, Severity};
 use crate::domain::violation::{Acknowledgement, Violation, ViolationStatus};
 
-/// The most patterns that an episode tells apart; other systems have rules without number.
+/// The most patterns that an episode tells apart.
 pub const MAX_PATTERNS: usize = 64;
+/// Those of them that may be other systems', which have rules without number: ours always have room.
+const MAX_FOREIGN: usize = MAX_PATTERNS - 2 * Rule::ALL.len();
 
 /// When an episode ends, and when an answer has not helped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpisodePolicy {
-    /// Points in control in a row that close it; at least 1.
-    pub close_points: u32,
-    /// Violating points after an answer with which it lapses; at least 1.
-    pub lapse_points: u32,
+    /// Points in control in a row that close it.
+    pub close_points: NonZeroU32,
+    /// Violating points after an answer with which it lapses.
+    pub lapse_points: NonZeroU32,
     /// Without any point or violation for longer than this, what comes next is another episode.
     pub stale_after: TimeDelta,
 }
@@ -94,17 +98,21 @@ pub struct EpisodePattern {
     pub chart: Chart,
     /// The rule's number.
     pub rule_id: u32,
-    /// The rule's name.
+    /// The rule's name, as it was told first.
     pub rule_name: String,
-    /// Another system's rule: its number says nothing here.
-    pub is_foreign: bool,
+    /// The other system whose rule it is: there, the number means something else.
+    pub source: Option<String>,
+    /// The severest of its violations.
+    pub severity: Severity,
+    /// Its violations that are not withdrawn.
+    pub holding: u64,
 }
 
 /// What a pattern tells: our rules by family, another system's each its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tells {
+#[derive(Debug, PartialEq, Eq)]
+enum Tells<'a> {
     Family(RuleFamily),
-    Foreign(u32),
+    Foreign(Option<&'a str>, u32),
 }
 
 impl EpisodePattern {
@@ -113,13 +121,21 @@ impl EpisodePattern {
             chart: violation.chart,
             rule_id: violation.rule_id,
             rule_name: violation.rule_name.clone(),
-            is_foreign: violation.origin.is_some(),
+            source: violation.origin.as_ref().map(|origin| origin.source.clone()),
+            severity: violation.severity,
+            holding: 1,
         }
     }
 
-    fn tells(&self) -> (Chart, Tells) {
-        let ours = Rule::from_id(self.rule_id).filter(|_| !self.is_foreign);
-        (self.chart, ours.map_or(Tells::Foreign(self.rule_id), |rule| Tells::Family(rule.family())))
+    fn is_of(&self, violation: &Violation) -> bool {
+        let source = violation.origin.as_ref().map(|origin| &origin.source);
+        (self.chart, self.rule_id, self.source.as_ref()) == (violation.chart, violation.rule_id, source)
+    }
+
+    fn tells(&self) -> (Chart, Tells<'_>) {
+        let ours = Rule::from_id(self.rule_id).filter(|_| self.source.is_none());
+        let foreign = Tells::Foreign(self.source.as_deref(), self.rule_id);
+        (self.chart, ours.map_or(foreign, |rule| Tells::Family(rule.family())))
     }
 }
 
@@ -130,9 +146,9 @@ pub struct Episode {
     pub id: EpisodeId,
     /// Whose.
     pub characteristic_id: CharacteristicId,
-    /// The severest of its violations.
+    /// The severest of its violations that hold.
     pub severity: Severity,
-    /// Which rules fired, in the order in which they first did; at most [`MAX_PATTERNS`].
+    /// Which rules fired and hold, in the order in which they first did; at most [`MAX_PATTERNS`].
     pub patterns: Vec<EpisodePattern>,
     /// Violations that have joined it.
     pub violations: u64,
@@ -161,13 +177,13 @@ pub struct Episode {
 }
 
 impl Episode {
-    /// The episode that a violation opens.
+    /// The episode that a violation opens. One that was answered before brings its answer along.
     pub fn open(id: EpisodeId, first: &Violation, now: DateTime<Utc>) -> Self {
         let mut episode = Self {
             id,
             characteristic_id: first.characteristic_id,
             severity: first.severity,
-            patterns: vec![EpisodePattern::of(first)],
+            patterns: Vec::new(),
             violations: 0,
             holding: 0,
             unacknowledged: 0,
@@ -177,11 +193,11 @@ impl Episode {
             heard_at: now,
             points_in_control: 0,
             points_since_answer: 0,
-            acknowledgement: None,
+            acknowledgement: first.acknowledgement.clone(),
             lapsed_at: None,
             closing: None,
         };
-        episode.join(first, now);
+        episode.count_in(first);
         episode
     }
 
@@ -195,37 +211,42 @@ impl Episode {
         now - self.heard_at > policy.stale_after
     }
 
-    /// Takes a violation in, or one that holds again.
-    pub fn join(&mut self, violation: &Violation, now: DateTime<Utc>) -> Option<EpisodeChange> {
-        self.heard_at = now;
-        self.points_in_control = 0;
-        self.violations += 1;
-        self.hold(violation);
-        self.newest_violation_id = self.newest_violation_id.max(violation.id);
-        let pattern = EpisodePattern::of(violation);
-        let is_worse = violation.severity > self.severity;
-        self.severity = self.severity.max(violation.severity);
-        let has_room = self.patterns.len() < MAX_PATTERNS;
-        let is_news = has_room && self.patterns.iter().all(|known| known.tells() != pattern.tells());
-        if has_room && !self.patterns.contains(&pattern) {
-            self.patterns.push(pattern);
-        }
-        (is_worse || is_news).then(|| self.wants_another_answer(EpisodeChange::Worsened))
+    /// Takes a violation in.
+    pub fn join(&mut self, violation: &Violation) -> Option<EpisodeChange> {
+        let severity = self.severity;
+        let is_news = self.count_in(violation);
+        (is_news || self.severity > severity).then(|| self.wants_another_answer(EpisodeChange::Worsened))
     }
 
     /// One of its violations holds again.
-    pub fn restore(&mut self, violation: &Violation, now: DateTime<Utc>) {
-        self.heard_at = now;
-        self.points_in_control = 0;
-        self.hold(violation);
+    pub fn restore(&mut self, violation: &Violation) -> Option<EpisodeChange> {
+        self.violations -= 1; // it is counted already
+        self.join(violation)
     }
 
-    fn hold(&mut self, violation: &Violation) {
+    /// Counts a violation; says whether it tells something that no other does.
+    fn count_in(&mut self, violation: &Violation) -> bool {
+        self.violations += 1;
         self.holding += 1;
         self.unacknowledged += u64::from(waits(violation));
+        self.newest_violation_id = self.newest_violation_id.max(violation.id);
+        self.severity = self.severity.max(violation.severity);
+        if let Some(known) = self.patterns.iter_mut().find(|pattern| pattern.is_of(violation)) {
+            known.holding += 1;
+            known.severity = known.severity.max(violation.severity);
+            return false;
+        }
+        let pattern = EpisodePattern::of(violation);
+        let foreign = self.patterns.iter().filter(|pattern| pattern.source.is_some()).count();
+        if pattern.source.is_some() && foreign >= MAX_FOREIGN {
+            return false;
+        }
+        let is_news = self.patterns.iter().all(|known| known.tells() != pattern.tells());
+        self.patterns.push(pattern);
+        is_news
     }
 
-    /// A point was judged, and what it joins has joined.
+    /// A point was judged, and what was found on it has joined.
     pub fn judged(
         &mut self,
         in_control: bool,
@@ -235,26 +256,30 @@ impl Episode {
         self.heard_at = now;
         if in_control {
             self.points_in_control = self.points_in_control.saturating_add(1);
-            return (self.points_in_control >= policy.close_points.max(1))
+            return (self.points_in_control >= policy.close_points.get())
                 .then(|| self.close(ClosingReason::InControl, now));
         }
         self.points_in_control = 0;
         self.acknowledgement.as_ref()?;
         self.points_since_answer = self.points_since_answer.saturating_add(1);
-        (self.points_since_answer >= policy.lapse_points.max(1)).then(|| {
+        (self.points_since_answer >= policy.lapse_points.get()).then(|| {
             self.lapsed_at = Some(now);
             self.wants_another_answer(EpisodeChange::Lapsed)
         })
     }
 
     /// One of its violations was answered, `violation` being as it was before. With the last one that waited, the
-    /// episode is.
+    /// episode is; while its answer holds, another one shows that somebody is still there.
     pub fn answered(&mut self, violation: &Violation, answer: &Acknowledgement) -> Option<EpisodeChange> {
         self.unacknowledged = self.unacknowledged.saturating_sub(u64::from(waits(violation)));
-        if self.unacknowledged == 0 { self.acknowledge(answer) } else { None }
+        if self.unacknowledged == 0 || self.acknowledgement.is_some() {
+            self.acknowledge(answer)
+        } else {
+            None
+        }
     }
 
-    /// Somebody answers all of it. The first answer stands; another one shows that somebody is still there.
+    /// Somebody answers all of it. The first answer stands.
     pub fn acknowledge(&mut self, answer: &Acknowledgement) -> Option<EpisodeChange> {
         self.points_since_answer = 0;
         let is_first = self.acknowledgement.is_none();
@@ -262,15 +287,29 @@ impl Episode {
         is_first.then_some(EpisodeChange::Acknowledged)
     }
 
-    /// One of its violations does not hold any more, `violation` being as it was before.
+    /// One of its violations does not hold any more, `violation` being as it was before: it makes nothing worse now.
     pub fn withdraw(&mut self, violation: &Violation) {
         self.holding = self.holding.saturating_sub(1);
         self.unacknowledged = self.unacknowledged.saturating_sub(u64::from(waits(violation)));
+        if let Some(pattern) = self.patterns.iter_mut().find(|pattern| pattern.is_of(violation)) {
+            pattern.holding = pattern.holding.saturating_sub(1);
+        }
+        // Of one that is over, it stays told what it was.
+        if self.patterns.iter().any(|pattern| pattern.holding > 0) {
+            self.patterns.retain(|pattern| pattern.holding > 0);
+            self.severity =
+                self.patterns.iter().map(|pattern| pattern.severity).max().unwrap_or(self.severity);
+        }
     }
 
-    /// A decision was carried out: when none of its violations holds any more, the episode is over.
-    pub fn settle(&mut self, now: DateTime<Utc>) -> Option<EpisodeChange> {
-        (self.holding == 0 && self.closing.is_none()).then(|| self.close(ClosingReason::Withdrawn, now))
+    /// Whether all that holds was answered one by one, and nobody has noticed: the others were withdrawn.
+    pub fn is_answered_unnoticed(&self) -> bool {
+        self.unacknowledged == 0 && self.holding > 0 && self.acknowledgement.is_none()
+    }
+
+    /// Whether none of its violations holds any more.
+    pub fn is_void(&self) -> bool {
+        self.holding == 0 && self.closing.is_none()
     }
 
     /// Ends it.

@@ -35,10 +35,10 @@ pub async fn list(
     })?;
     let filter = EventFilter {
         of: chosen(&store, characteristic_ids.as_deref(), characteristic_keys.as_deref()).await?,
-        kinds: Some(match types.as_deref() {
-            Some(types) => listed(("types", EventKind::ALL.len()), types, kind)?,
-            None => EventKind::ALL.into_iter().filter(|kind| !kind.is_asked_for()).collect(),
-        }),
+        kinds: types
+            .as_deref()
+            .map(|types| listed(("types", EventKind::ALL.len()), types, kind))
+            .transpose()?,
         history: history.unwrap_or(false),
     };
     if let Some(after) = &after {

@@ -37,9 +37,9 @@ pub struct EpisodeView {
     pub characteristic_key: Option<String>,
     pub group: Option<String>,
     pub status: EpisodeStatus,
-    /// The severest of its violations.
+    /// The severest of its violations that hold.
     pub severity: Severity,
-    /// Which rules fired, in the order in which they first did; at most 64.
+    /// Which rules fired and hold, in the order in which they first did; at most 64.
     pub rules: Vec<EpisodeRule>,
     /// Violations that have joined it.
     pub violation_total: u64,

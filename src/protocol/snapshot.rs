@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::alarm::AlarmState;
 use crate::domain::characteristic::Characteristic;
+use crate::domain::episode::Episode;
 use crate::domain::ids::CharacteristicId;
 use crate::domain::phase::Phase;
 use crate::domain::sample::Sample;
 use crate::domain::violation::Violation;
 use crate::protocol::deflate;
+use crate::protocol::episode::EpisodeView;
 use crate::protocol::payload::{ControlLimitsView, SamplePayload, ViolationSummary, ViolationView};
 use crate::protocol::rest::{DefinitionView, RuleView, RulesView};
 use crate::protocol::time;
@@ -61,6 +63,7 @@ pub struct SnapshotPayload {
     pub open_violations: Vec<ViolationView>,
     /// All of them.
     pub open_total: u64,
+    pub open_episode: Option<EpisodeView>,
 }
 
 /// A characteristic as `characteristic_update` keeps it up to date: its definition and its rules.
@@ -93,6 +96,7 @@ pub struct PresentState<'a> {
     pub open_violations: &'a [Violation],
     /// How many are open in all.
     pub open_total: u64,
+    pub open_episode: Option<&'a Episode>,
 }
 
 impl SnapshotMessage {
@@ -111,6 +115,7 @@ impl SnapshotMessage {
             alarm_state: state.alarm_state,
             open_violations: open.collect(),
             open_total: state.open_total,
+            open_episode: state.open_episode.map(|episode| EpisodeView::new(episode, characteristic)),
         };
         Self { characteristic_id: characteristic.id, seq: state.seq, revision: state.revision, payload }
     }
@@ -288,6 +293,7 @@ mod tests {
             fired: &open,
             open_violations: &open,
             open_total: 130,
+            open_episode: None,
         });
         let (seq, revision) = (snapshot.seq, snapshot.revision);
         assert_eq!((snapshot.characteristic_id, seq, revision), (id(7), 12, 6));
@@ -304,6 +310,7 @@ mod tests {
             "characteristic",
             "control_limits",
             "newest_sample",
+            "open_episode",
             "open_total",
             "open_violations",
         ];
@@ -343,6 +350,7 @@ mod tests {
             fired: &[],
             open_violations: &[],
             open_total: 0,
+            open_episode: None,
         });
         let message: Value = serde_json::from_slice(&snapshot.message).expect("JSON");
         let payload = &message["payload"];

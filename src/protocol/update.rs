@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::characteristic::Definition;
 use crate::domain::event::{Changed, CharacteristicChange, SampleExclusion};
-use crate::domain::ids::{CharacteristicId, SampleId, ViolationId};
+use crate::domain::ids::{CharacteristicId, EpisodeId, SampleId, ViolationId};
 use crate::domain::violation::{Violation, ViolationStatus};
 use crate::protocol::rest::{DefinitionView, RulesView};
 use crate::protocol::time;
@@ -38,6 +38,8 @@ pub struct ViolationUpdate {
     pub violation_id: ViolationId,
     pub characteristic_id: CharacteristicId,
     pub sample_id: Option<SampleId>,
+    /// Where it belongs now: what holds again after its episode is over belongs to another one.
+    pub episode_id: Option<EpisodeId>,
     pub status: ViolationStatus,
     pub reason: String,
     #[serde(with = "time")]
@@ -51,6 +53,7 @@ impl ViolationUpdate {
             violation_id: violation.id,
             characteristic_id: violation.characteristic_id,
             sample_id: violation.sample_id,
+            episode_id: violation.episode_id,
             status: violation.status,
             reason: reason.to_owned(),
             timestamp,

@@ -148,14 +148,14 @@ impl AlertManager {
 pub(super) fn violations_of(
     sample: &Sample,
     verdict: &Verdict,
-    state: &mut WarmState,
+    state: &WarmState,
     work: &mut Work<'_>,
-) -> Result<Vec<Arc<Violation>>, StoreError> {
+) -> Vec<Arc<Violation>> {
     let Some(judged) = verdict.judged.filter(|judged| !judged.signals.is_empty()) else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let episode_id = match sample.mode {
-        Mode::Live => Some(episodes::of_news(state, work)?),
+        Mode::Live => Some(episodes::of_news(state, work)),
         _ => None,
     };
     let grounds = Grounds {
@@ -169,7 +169,7 @@ pub(super) fn violations_of(
         let involved_sample_ids = state.points.involved(signal);
         Arc::new(Violation { involved_sample_ids, ..violation_of(signal, sample, &grounds, work) })
     };
-    Ok(judged.signals.iter().map(found).collect())
+    judged.signals.iter().map(found).collect()
 }
 
 /// By what a sample is judged.

@@ -30,6 +30,8 @@ mod spc_engine;
 mod warm;
 mod work;
 
+use std::num::NonZeroU32;
+
 use chrono::TimeDelta;
 use serde::Deserialize;
 
@@ -74,11 +76,11 @@ pub struct Settings {
     /// How often to try whether an unwritable database takes writes again.
     pub probe_interval_ms: u64,
     /// Points in control in a row after which an episode is over.
-    pub episode_close_points: u32,
+    pub episode_close_points: NonZeroU32,
     /// Points that violate after an episode was acknowledged, with which the acknowledgement lapses.
-    pub episode_lapse_points: u32,
+    pub episode_lapse_points: NonZeroU32,
     /// When nothing was heard of a process for so long, its next violation opens another episode.
-    pub episode_stale_hours: u32,
+    pub episode_stale_hours: NonZeroU32,
     /// Simulated run lengths that are kept; each is one rule set.
     pub run_length_cached_sets: usize,
     /// Rule sets that may wait for the simulation of theirs.
@@ -97,9 +99,9 @@ impl Default for Settings {
             warm_characteristics: 10_000,
             baseline_samples: 50_000,
             probe_interval_ms: 1_000,
-            episode_close_points: 8,
-            episode_lapse_points: 10,
-            episode_stale_hours: 7 * 24,
+            episode_close_points: NonZeroU32::new(8).expect("not zero"),
+            episode_lapse_points: NonZeroU32::new(10).expect("not zero"),
+            episode_stale_hours: NonZeroU32::new(7 * 24).expect("not zero"),
             run_length_cached_sets: 1_000,
             run_length_waiting_sets: 16,
             run_length_points: 10_000_000,
@@ -113,7 +115,7 @@ impl Settings {
         EpisodePolicy {
             close_points: self.episode_close_points,
             lapse_points: self.episode_lapse_points,
-            stale_after: TimeDelta::hours(self.episode_stale_hours.into()),
+            stale_after: TimeDelta::hours(self.episode_stale_hours.get().into()),
         }
     }
 }

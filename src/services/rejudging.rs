@@ -94,7 +94,7 @@ pub(super) async fn rejudge_around(
         }
     }
     let Revision { episode, state, work, .. } = revision;
-    episodes::settle(episode, state, work)
+    episodes::settle(episode, state, work).await
 }
 
 /// Of a past without limits nothing is known but the samples, and of those only moving ranges depend on one another.
@@ -241,11 +241,11 @@ impl Revision<'_, '_> {
         row.message = signal.message(self.chart);
         row.involved_sample_ids.clone_from(involved);
         self.work.transaction.update_pattern(row).await?;
-        self.tell(row).await?;
         if !held {
             let change = episodes::restore(row, self.state, self.work).await?;
             self.episode = self.episode.or(change);
         }
+        self.tell(row).await?;
         Ok(true)
     }
 
@@ -263,7 +263,7 @@ impl Revision<'_, '_> {
     ) -> Result<Option<Violation>, StoreError> {
         let Some((phase, limits)) = &self.grounds else { return Ok(None) };
         let episode_id = match sample.mode {
-            Mode::Live => Some(episodes::of_news(self.state, self.work)?),
+            Mode::Live => Some(episodes::of_news(self.state, self.work)),
             _ => None,
         };
         let characteristic = Arc::clone(&self.state.characteristic);
@@ -280,7 +280,7 @@ impl Revision<'_, '_> {
         let created = Arc::new(violation.clone());
         let event = Event::ViolationCreated { violation: Arc::clone(&created), characteristic };
         self.work.append(self.state, &event)?;
-        let change = episodes::take_in([&created], self.state, self.work.now);
+        let change = episodes::take_in([&created], self.state, self.work)?;
         self.episode = self.episode.or(change);
         Ok(Some(violation))
     }

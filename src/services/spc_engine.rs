@@ -279,7 +279,7 @@ fn judge_and_append(
         operator: new.operator.clone(),
         metadata: new.metadata.clone(),
     });
-    let violations = violations_of(&sample, &verdict, state, work)?;
+    let violations = violations_of(&sample, &verdict, state, work);
     state.standing.samples_collected += u64::from(is_judged);
     if let Some(judgement) = judgement {
         state.standing.is_signalling = Some(!judgement.in_control);

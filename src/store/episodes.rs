@@ -79,6 +79,17 @@ impl Transaction {
         within!(self, violations::update_episode(violation))
     }
 
+    /// The newest answer to a violation of an episode that holds.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn newest_answer_in_episode(
+        &mut self,
+        id: EpisodeId,
+    ) -> Result<Option<Acknowledgement>, StoreError> {
+        within!(self, violations::newest_answer_of_episode(id))
+    }
+
     /// Stores the same answer to the oldest open violations of an episode, up to `limit` of them; gives them as they
     /// were before.
     ///

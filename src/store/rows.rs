@@ -8,6 +8,7 @@ use serde::de::value::{Error as ValueError, StrDeserializer};
 use crate::domain::chart::Chart;
 use crate::domain::episode::EpisodePattern;
 use crate::domain::ids::{InvalidId, SampleId};
+use crate::domain::rules::Severity;
 use crate::store::StoreError;
 
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -50,17 +51,29 @@ pub(super) fn ids_text(ids: &[SampleId]) -> String {
     format!("{:?}", ids.iter().map(|id| id.get()).collect::<Vec<_>>())
 }
 
-/// A JSON array of chart, rule, its name, and whether it is another system's.
+/// What stands of a pattern in a row: chart, rule, its name, whose it is, severity, and how many hold.
+type PatternRow = (Chart, u32, String, Option<String>, Severity, u64);
+
+/// A JSON array.
 pub(super) fn patterns_text(patterns: &[EpisodePattern]) -> String {
-    let row = |it: &EpisodePattern| (it.chart, it.rule_id, it.rule_name.clone(), it.is_foreign);
-    let rows: Vec<(Chart, u32, String, bool)> = patterns.iter().map(row).collect();
+    let row = |pattern: &EpisodePattern| -> PatternRow {
+        let EpisodePattern { chart, rule_id, rule_name, source, severity, holding } = pattern.clone();
+        (chart, rule_id, rule_name, source, severity, holding)
+    };
+    let rows: Vec<_> = patterns.iter().map(row).collect();
     serde_json::to_string(&rows).expect("names and numbers encode")
 }
 
 pub(super) fn patterns_from(text: &str) -> Result<Vec<EpisodePattern>, Cause> {
-    let rows: Vec<(Chart, u32, String, bool)> = serde_json::from_str(text)?;
-    let pattern =
-        |(chart, rule_id, rule_name, is_foreign)| EpisodePattern { chart, rule_id, rule_name, is_foreign };
+    let rows: Vec<PatternRow> = serde_json::from_str(text)?;
+    let pattern = |(chart, rule_id, rule_name, source, severity, holding)| EpisodePattern {
+        chart,
+        rule_id,
+        rule_name,
+        source,
+        severity,
+        holding,
+    };
     Ok(rows.into_iter().map(pattern).collect())
 }
 

@@ -21,7 +21,7 @@ const PAGE: u64 = 500;
 pub struct EventFilter {
     /// Those of these characteristics, and acknowledgements, which concern everybody; `None`: of all.
     pub of: Option<HashSet<CharacteristicId>>,
-    /// Those of these kinds; `None`: of all.
+    /// Those of these kinds; `None`: of all that are told unasked.
     pub kinds: Option<Vec<EventKind>>,
     /// Those of the past, too.
     pub history: bool,
@@ -31,9 +31,9 @@ impl EventFilter {
     /// Whether this is one of them.
     pub fn wants(&self, event: &LoggedEvent) -> bool {
         let is_of = |of: &HashSet<_>| event.kind.goes_to_all() || of.contains(&event.characteristic_id);
-        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind))
-            && self.of.as_ref().is_none_or(is_of)
-            && (self.history || !event.is_history)
+        let is_of_kind =
+            self.kinds.as_ref().map_or(!event.kind.is_asked_for(), |kinds| kinds.contains(&event.kind));
+        is_of_kind && self.of.as_ref().is_none_or(is_of) && (self.history || !event.is_history)
     }
 }
 

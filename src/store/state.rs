@@ -3,6 +3,7 @@
 //! Read within one transaction, so that all of it is of one moment: what came up to the position is in it, and nothing
 //! that came later. It is short, since on SQLite a long one lets the write-ahead log grow.
 
+use crate::domain::episode::Episode;
 use crate::domain::ids::CharacteristicId;
 use crate::domain::sample::Sample;
 use crate::domain::violation::Violation;
@@ -21,6 +22,8 @@ pub struct CharacteristicState {
     pub fired: Vec<Violation>,
     /// The newest open violations, newest first.
     pub open_violations: Vec<Violation>,
+    /// What they belong to, if it is not over.
+    pub open_episode: Option<Episode>,
 }
 
 impl Store {

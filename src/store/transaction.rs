@@ -1,6 +1,6 @@
 //! One transaction: everything that one batch of commands changes, and its log rows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -64,7 +64,8 @@ pub(super) struct Pending {
     pub(super) violations: Vec<(u64, Arc<Violation>)>,
     pub(super) log: Vec<LogRow>,
     pub(super) standings: HashMap<CharacteristicId, (Standing, AlarmState)>,
-    pub(super) episodes: HashMap<EpisodeId, Arc<Episode>>,
+    /// In the order of their ids: one is closed before the next of its characteristic is opened.
+    pub(super) episodes: BTreeMap<EpisodeId, Arc<Episode>>,
 }
 
 impl Pending {

@@ -42,9 +42,11 @@ async fn a_sound_database_passes_beside_a_running_server_and_what_is_planted_is_
     assert_finds(&database, "counts", "open_violations of characteristic 1 is 7, recounted 2").await;
     other.run("UPDATE characteristics SET open_violations = 2").await;
 
-    other.run("UPDATE episodes SET unacknowledged = 1").await;
-    assert_finds(&database, "counts", "1 violations wait in episodes of characteristic 1, recounted 2").await;
-    other.run("UPDATE episodes SET unacknowledged = 2").await;
+    for column in ["unacknowledged", "holding"] {
+        other.run(&format!("UPDATE episodes SET {column} = 1")).await;
+        assert_finds(&database, "counts", "the open episode of characteristic 1 does not count").await;
+        other.run(&format!("UPDATE episodes SET {column} = 2")).await;
+    }
 
     other.run("UPDATE log_head SET next_sample_id = 3").await;
     assert_finds(&database, "ids", "the next sample would get id 3, and there is 5 already").await;

@@ -1,19 +1,24 @@
 //! Episodes: what violations that belong together make, whom it is told, and what people answer.
 
+use std::sync::Arc;
+
+use andon::settings::Settings;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, TestSocket};
+use crate::support::{Answer, TestApp, TestSocket};
 
 /// Three points in control close an episode, and two violating ones after an answer let that lapse.
-async fn app() -> TestApp {
-    TestApp::builder()
-        .with(|s| (s.services.episode_close_points, s.services.episode_lapse_points) = (3, 2))
-        .spawn()
-        .await
+pub fn quick(settings: &mut Settings) {
+    settings.services.episode_close_points = 3.try_into().expect("not zero");
+    settings.services.episode_lapse_points = 2.try_into().expect("not zero");
+}
+
+pub async fn app() -> TestApp {
+    TestApp::builder().with(quick).spawn().await
 }
 
 /// Somebody who asks for episodes alone.
-async fn asking(app: &TestApp, characteristic: i64) -> TestSocket {
+pub async fn asking(app: &TestApp, characteristic: i64) -> TestSocket {
     let mut socket = app.socket().await;
     let filter = json!({"types": ["episode"]});
     let subscribe = json!({"type": "subscribe", "characteristic_ids": [characteristic], "filter": filter});
@@ -23,7 +28,7 @@ async fn asking(app: &TestApp, characteristic: i64) -> TestSocket {
 }
 
 /// What is new of the episode that is told next; acknowledgements, which go to everybody, are passed over.
-async fn told(socket: &mut TestSocket) -> (String, Value) {
+pub async fn told(socket: &mut TestSocket) -> (String, Value) {
     let mut event = socket.next().await;
     while event["type"] != "episode" {
         assert!(["ack_update", "heartbeat"].contains(&event["type"].as_str().expect("a type")), "{event}");
@@ -39,7 +44,7 @@ async fn acknowledge(app: &TestApp, episode: i64, user: &str) -> (u16, Value) {
 }
 
 /// The newest episode.
-async fn newest(app: &TestApp) -> Value {
+pub async fn newest(app: &TestApp) -> Value {
     app.get("/episodes?limit=1").await["items"][0].take()
 }
 
@@ -154,63 +159,6 @@ async fn another_pattern_or_a_more_severe_one_makes_it_worse_and_wants_another_a
 }
 
 #[tokio::test]
-async fn a_decision_ends_it() {
-    let app = app().await;
-    let bore = app.given_a_chart("Bore").await;
-    let path = format!("/characteristics/{bore}");
-    let mut socket = asking(&app, bore).await;
-    for reason in ["new_limits", "withdrawn", "retired", "new_phase", "deleted"] {
-        let answer = app.measure(bore, 99.0).await;
-        assert_eq!(told(&mut socket).await.0, "opened");
-        match reason {
-            "new_limits" => {
-                let limits = json!({"center_line": 10.0, "sigma": 1.5});
-                app.set(&format!("{path}/control-limits"), &limits).await;
-            }
-            "withdrawn" => {
-                let body = json!({"is_excluded": true, "reason": "broken gauge", "user": "ann"});
-                let exclude = format!("/samples/{}/exclude", answer["sample_id"]);
-                assert_eq!(app.call("PATCH", &exclude, Some(&body)).await.0, 200);
-            }
-            "retired" => {
-                for retired in [true, false] {
-                    assert_eq!(app.call("PATCH", &path, Some(&json!({"retired": retired}))).await.0, 200);
-                }
-            }
-            "new_phase" => {
-                let body =
-                    json!({"chart": "xbar_r", "subgroup_size": 2, "min_measurements": 1, "new_phase": true});
-                let (status, answer) = app.call("PATCH", &path, Some(&body)).await;
-                assert_eq!(status, 200, "{answer}");
-                app.set(&format!("{path}/control-limits"), &json!({"center_line": 10.0, "sigma": 1.0})).await;
-            }
-            _ => assert_eq!(app.call("DELETE", &format!("{path}?with_history=true"), None).await.0, 204),
-        }
-        let (change, closed) = told(&mut socket).await;
-        assert_eq!((&*change, &closed["closing_reason"]), ("closed", &json!(reason)));
-    }
-    assert_eq!(app.get("/episodes").await["total"], 0, "of what is deleted, nobody is told");
-}
-
-#[tokio::test]
-async fn what_holds_again_belongs_to_what_happens_now() {
-    let app = app().await;
-    let bore = app.given_a_chart("Bore").await;
-    let answer = app.measure(bore, 99.0).await;
-    let exclude = format!("/samples/{}/exclude", answer["sample_id"]);
-    for (is_excluded, status, total) in [(true, "closed", 1), (false, "open", 2), (true, "closed", 2)] {
-        let body = json!({"is_excluded": is_excluded, "reason": "gauge", "user": "ann"});
-        assert_eq!(app.call("PATCH", &exclude, Some(&body)).await.0, 200);
-        let list = app.get("/episodes").await;
-        assert_eq!((&list["total"], &list["items"][0]["status"]), (&json!(total), &json!(status)));
-    }
-    let violation = &answer["violations"][0]["violation_id"];
-    let violation = app.get(&format!("/violations/{violation}")).await;
-    assert_eq!(violation["episode_id"], 2);
-    assert_eq!(app.get("/violations?episode_id=1").await["total"], 0);
-}
-
-#[tokio::test]
 async fn the_past_makes_no_episode() {
     let app = app().await;
     let bore = app.given_a_chart("Bore").await;
@@ -236,13 +184,9 @@ async fn a_restart_forgets_nothing_of_it() {
     app.given_a_violation_on(bore).await;
     app.measure_all(bore, &[10.0, 10.0]).await;
     let before = newest(&app).await;
-    let database = std::sync::Arc::clone(app.directory());
+    let database = Arc::clone(app.directory());
     app.stop().await.expect("stops");
-    let app = TestApp::builder()
-        .on_database_of(&database)
-        .with(|s| s.services.episode_close_points = 3)
-        .spawn()
-        .await;
+    let app = TestApp::builder().on_database_of(&database).with(quick).spawn().await;
     assert_eq!(newest(&app).await, before);
     app.measure(bore, 10.0).await;
     assert_eq!(newest(&app).await["closing_reason"], "in_control", "the third in a row");
@@ -352,8 +296,86 @@ async fn a_request_that_is_repeated_is_answered_as_before() {
         let body = json!({"reason": "Other", "user": "ann"});
         let request =
             app.request("POST", "/episodes/1/acknowledge").header("Idempotency-Key", "k1").json(&body);
-        let answer = crate::support::Answer::to(request).await;
+        let answer = Answer::to(request).await;
         answers.push((answer.status, answer.text));
     }
     assert_eq!((answers[0].0, &answers[0]), (200, &answers[1]));
+}
+
+#[tokio::test]
+async fn the_last_answer_counts_whichever_way_the_others_went() {
+    let app = app().await;
+    let rules = json!([{"rule_id": 1}, {"rule_id": 2, "parameters": {"m": 2}}]);
+    let bore = app.given_a_characteristic(&json!({"name": "Bore", "rules": rules})).await;
+    app.set(&format!("/characteristics/{bore}/control-limits"), &json!({"center_line": 10, "sigma": 1}))
+        .await;
+    app.measure(bore, 10.5).await;
+    app.measure(bore, 10.5).await; // two above: 1
+    let outlier = app.measure(bore, 99.0).await; // beyond: 2, and above: 3
+    assert_eq!(outlier["violations"].as_array().map(Vec::len), Some(2), "{outlier}");
+    let mut socket = asking(&app, bore).await;
+    assert_eq!(app.acknowledge(1, "ann").await.0, 200);
+    let body = json!({"reason": "Measurement Error", "user": "ben", "exclude_sample": true});
+    assert_eq!(app.post("/violations/2/acknowledge", &body).await.0, 200);
+    // What is left of it was answered by ann; the outlier counts as never taken.
+    let (change, answered) = told(&mut socket).await;
+    assert_eq!((&*change, &answered["ack_user"]), ("acknowledged", &json!("ann")));
+    assert_eq!(
+        (&answered["severity"], answered["rules"].as_array().map(Vec::len)),
+        (&json!("WARNING"), Some(1))
+    );
+    app.given_a_violation_on(bore).await;
+    assert_eq!(told(&mut socket).await.0, "worsened", "a real outlier is news");
+}
+
+#[tokio::test]
+async fn a_snapshot_has_the_open_one() {
+    let app = app().await;
+    let bore = app.given_a_chart("Bore").await;
+    for open in [json!(null), json!(1), json!(null)] {
+        let mut socket = app.socket().await;
+        let subscribe = json!({"type": "subscribe", "characteristic_ids": [bore], "snapshot": true});
+        socket.send(&subscribe).await;
+        socket.next_of_type("subscribed").await;
+        let snapshot = socket.next_of_type("snapshot").await;
+        assert_eq!(snapshot["payload"]["open_episode"].get("id").cloned().unwrap_or_default(), open);
+        match open {
+            Value::Null => drop(app.given_a_violation_on(bore).await),
+            _ => drop(app.measure_all(bore, &[10.0, 10.0, 10.0]).await),
+        }
+    }
+}
+
+/// Each point of another system counts once, however much is told of it.
+#[tokio::test]
+async fn points_of_other_systems_let_an_answer_lapse() {
+    let app = app().await;
+    app.given_a_characteristic(&json!({"name": "Flow", "key": "P7:flow"})).await;
+    let mut number = 0;
+    let mut tell = async |kind: &str, payload: Value| {
+        number += 1;
+        let event = json!({"source": "qdas", "id": number.to_string(), "type": kind, "characteristic_key": "P7:flow",
+            "payload": payload});
+        let (status, answer) = app.post("/events", &event).await;
+        assert_eq!((status, &answer["accepted"]), (202, &json!(1)), "{answer}");
+    };
+    let at = "2026-01-01T00:00:00Z";
+    let fired = |id: &str, sample: &str, rule: u32| {
+        json!({"violation_id": id, "sample_id": sample, "rule_id": rule, "rule_name": "R", "severity": "WARNING",
+            "timestamp": at})
+    };
+    tell("violation", fired("v1", "s1", 2)).await;
+    assert_eq!(acknowledge(&app, 1, "ann").await.0, 200);
+    // One point that was told of by two violations, and one by a sample that was not judged and its violation.
+    tell("violation", fired("v2", "s2", 2)).await;
+    tell("violation", fired("v3", "s2", 2)).await;
+    assert_eq!(newest(&app).await["acknowledged"], true);
+    tell("sample", json!({"sample_id": "s3", "value": 1.5, "timestamp": at})).await;
+    assert_eq!(newest(&app).await["acknowledged"], true);
+    tell("violation", fired("v4", "s3", 2)).await;
+    assert_eq!(newest(&app).await["acknowledged"], false, "the second violating point");
+    for sample in ["s4", "s5", "s6"] {
+        tell("sample", json!({"sample_id": sample, "value": 1.5, "timestamp": at, "in_control": true})).await;
+    }
+    assert_eq!(newest(&app).await["closing_reason"], "in_control");
 }

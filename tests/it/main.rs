@@ -15,6 +15,7 @@ mod crash;
 mod crash_resume;
 mod deaf_clients;
 mod documents;
+mod episode_ends;
 mod episodes;
 mod epoch;
 mod event_stream;

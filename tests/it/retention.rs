@@ -233,7 +233,7 @@ async fn what_is_deleted_goes_entirely_and_nothing_else_with_it() {
         (other.number("SELECT count(*) FROM characteristics").await == 1).then_some(())
     })
     .await;
-    for table in ["samples", "violations", "control_limits"] {
+    for table in ["samples", "violations", "episodes", "control_limits"] {
         let rows = format!("SELECT count(*) FROM {table} WHERE characteristic_id = ");
         assert_eq!(other.number(&format!("{rows}{bore}")).await, 0, "{table}");
         assert!(other.number(&format!("{rows}{flow}")).await > 0, "{table}");

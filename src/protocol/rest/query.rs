@@ -131,7 +131,7 @@ pub struct EventsQuery {
     /// The same by the integrator's own ids, as far as these hold no comma.
     #[param(style = Form, explode = false, value_type = Option<Vec<ListedKey>>, min_items = 1, max_items = 25)]
     pub characteristic_keys: Option<String>,
-    /// Those of these types. Without it: of all.
+    /// Those of these types. Without it: of all but `episode`.
     #[param(style = Form, explode = false, value_type = Option<Vec<EventKind>>, min_items = 1, max_items = 8)]
     pub types: Option<String>,
     /// Those of the past, too.

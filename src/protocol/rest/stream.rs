@@ -31,7 +31,7 @@ pub struct EventStreamQuery {
     pub snapshot: Option<bool>,
     /// Events of the past, too.
     pub history: Option<bool>,
-    /// Only events of these types; acknowledgements come in any case.
+    /// Only events of these types; acknowledgements come in any case. Without it: all but `episode`.
     #[param(value_type = Option<Vec<EventKind>>, style = Form, explode = false)]
     pub types: Option<String>,
     /// Of violations, only these and more severe ones.

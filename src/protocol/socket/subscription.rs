@@ -88,7 +88,7 @@ pub struct Unsubscription {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
-    /// Only these types.
+    /// Only these types; without it, all but `episode`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub types: Option<Vec<EventKind>>,
     /// Of violations, only these and more severe ones.

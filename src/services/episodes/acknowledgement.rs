@@ -82,7 +82,8 @@ impl Command for AcknowledgeEpisode {
     type Answer = EpisodeAnswered;
 
     fn bytes(&self) -> usize {
-        100_000 // some hundreds of log rows, mostly fewer
+        // About one log row for each: alone in its transaction.
+        400 * MAX_ANSWERED as usize
     }
 
     async fn apply(&self, work: &mut Work<'_>) -> Result<Self::Answer, StoreError> {

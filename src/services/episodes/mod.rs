@@ -1,13 +1,11 @@
 //! Keeps the episode of each characteristic, in the transaction of whatever changes it.
 //!
 //! [`Episode`] knows what happens; here it is kept with the state, stored with the batch, and announced when people have
-//! to know. Only what happens as it happens counts: of the past, nobody is told.
+//! to know: after what has caused it. Only what happens as it happens counts: of the past, nobody is told.
 
 mod acknowledgement;
 
 use std::sync::Arc;
-
-use chrono::{DateTime, Utc};
 
 pub use acknowledgement::{AcknowledgeEpisodeError, AcknowledgedEpisode, EpisodeAnswered};
 
@@ -19,17 +17,14 @@ use crate::services::warm::WarmState;
 use crate::services::work::Work;
 use crate::store::StoreError;
 
-/// The episode that violations found now belong to: the open one, or the one that they open.
-///
-/// One that has heard nothing for too long is closed first: what was a year ago is another matter.
-pub(super) fn of_news(state: &mut WarmState, work: &mut Work<'_>) -> Result<EpisodeId, StoreError> {
-    if state.episode.as_ref().is_some_and(|episode| episode.is_stale(&work.policy, work.now)) {
-        close(ClosingReason::Stale, state, work)?;
-    }
-    Ok(match &state.episode {
+/// The episode that violations found now belong to: the open one, unless nothing was heard of it for too long, or the
+/// one that they open.
+pub(super) fn of_news(state: &WarmState, work: &mut Work<'_>) -> EpisodeId {
+    let is_alive = |episode: &&Arc<Episode>| !episode.is_stale(&work.policy, work.now);
+    match state.episode.as_ref().filter(is_alive) {
         Some(episode) => episode.id,
         None => work.transaction.next_episode_id(),
-    })
+    }
 }
 
 /// A point was judged now, and this was found on it.
@@ -39,51 +34,45 @@ pub(super) fn point<'v>(
     state: &mut WarmState,
     work: &mut Work<'_>,
 ) -> Result<(), StoreError> {
+    let change = take_in(found, state, work)?;
     let (policy, now) = (work.policy, work.now);
-    let mut change = take_in(found, state, now);
     let Some(episode) = &mut state.episode else { return Ok(()) };
-    // What has just made it worse does not lapse besides.
-    if change.is_none() {
-        change = Arc::make_mut(episode).judged(in_control, &policy, now);
+    if change.is_none() && episode.is_stale(&policy, now) {
+        return close(ClosingReason::Stale, state, work);
     }
+    let change = change.or(Arc::make_mut(episode).judged(in_control, &policy, now));
     keep(change, state, work)
 }
 
-/// Another system has found a violation, of a sample that came before it, or of none that is known here: then it stands for
-/// its point.
+/// Another system has found a violation on a point that was counted before.
 pub(super) fn found(
     violation: &Arc<Violation>,
     state: &mut WarmState,
     work: &mut Work<'_>,
 ) -> Result<(), StoreError> {
-    if violation.sample_id.is_none() {
-        return point(false, [violation], state, work);
-    }
-    let change = take_in([violation], state, work.now);
+    let change = take_in([violation], state, work)?;
     keep(change, state, work)
 }
 
-/// Takes in what was found now; gives the first of what that changes.
+/// Takes in what was found now, which belongs to [`of_news`]; gives the first of what that changes.
 pub(super) fn take_in<'v>(
     found: impl IntoIterator<Item = &'v Arc<Violation>>,
     state: &mut WarmState,
-    now: DateTime<Utc>,
-) -> Option<EpisodeChange> {
+    work: &mut Work<'_>,
+) -> Result<Option<EpisodeChange>, StoreError> {
     let mut change = None;
     for violation in found {
         let Some(id) = violation.episode_id else { continue };
-        match &mut state.episode {
-            Some(episode) => {
-                let joined = Arc::make_mut(episode).join(violation, now);
-                change = change.or(joined);
-            }
-            None => {
-                state.episode = Some(Arc::new(Episode::open(id, violation, now)));
-                change = Some(EpisodeChange::Opened);
-            }
+        if let Some(episode) = open(id, state) {
+            let joined = episode.join(violation);
+            change = change.or(joined);
+            continue;
         }
+        close(ClosingReason::Stale, state, work)?; // or it would have joined that one
+        state.episode = Some(Arc::new(Episode::open(id, violation, work.now)));
+        change = Some(EpisodeChange::Opened);
     }
-    change
+    Ok(change)
 }
 
 /// A violation, given as it was before, was answered.
@@ -130,34 +119,33 @@ pub(super) async fn restore(
         return Ok(None);
     }
     if let Some(episode) = violation.episode_id.and_then(|id| open(id, state)) {
-        episode.restore(violation, work.now);
-        return Ok(None);
+        return Ok(episode.restore(violation));
     }
-    violation.episode_id = Some(of_news(state, work)?);
+    violation.episode_id = Some(of_news(state, work));
     work.transaction.move_to_episode(violation).await?;
-    Ok(take_in([&Arc::new(violation.clone())], state, work.now))
+    take_in([&Arc::new(violation.clone())], state, work)
 }
 
 /// A decision about a sample was carried out, which has changed this: people are told the outcome.
-pub(super) fn settle(
-    change: Option<EpisodeChange>,
+pub(super) async fn settle(
+    mut change: Option<EpisodeChange>,
     state: &mut WarmState,
     work: &mut Work<'_>,
 ) -> Result<(), StoreError> {
-    let Some(episode) = &mut state.episode else { return Ok(()) };
-    let closed = Arc::make_mut(episode).settle(work.now);
-    keep(closed.or(change), state, work)
-}
-
-/// The open episode, if it is this one.
-fn open(id: EpisodeId, state: &mut WarmState) -> Option<&mut Episode> {
-    state.episode.as_mut().filter(|episode| episode.id == id).map(Arc::make_mut)
-}
-
-/// An episode that is over.
-async fn past(id: EpisodeId, work: &mut Work<'_>) -> Result<Option<Episode>, StoreError> {
-    work.transaction.flush().await?; // it may have changed in this very transaction
-    work.transaction.episode(id).await
+    let is_retired = state.characteristic.is_retired;
+    let Some(episode) = state.episode.as_mut().map(Arc::make_mut) else { return Ok(()) };
+    if episode.is_void() {
+        change = Some(episode.close(ClosingReason::Withdrawn, work.now));
+    } else if is_retired {
+        // No point would ever close it.
+        change = Some(episode.close(ClosingReason::Retired, work.now));
+    } else if episode.is_answered_unnoticed() {
+        work.transaction.flush().await?; // it may have been answered in this very transaction
+        if let Some(answer) = work.transaction.newest_answer_in_episode(episode.id).await? {
+            change = change.or(episode.acknowledge(&answer));
+        }
+    }
+    keep(change, state, work)
 }
 
 /// Ends the open episode, if there is one.
@@ -169,6 +157,17 @@ pub(super) fn close(
     let Some(episode) = &mut state.episode else { return Ok(()) };
     let change = Arc::make_mut(episode).close(reason, work.now);
     keep(Some(change), state, work)
+}
+
+/// The open episode, if it is this one.
+fn open(id: EpisodeId, state: &mut WarmState) -> Option<&mut Episode> {
+    state.episode.as_mut().filter(|episode| episode.id == id).map(Arc::make_mut)
+}
+
+/// An episode that is over.
+async fn past(id: EpisodeId, work: &mut Work<'_>) -> Result<Option<Episode>, StoreError> {
+    work.transaction.flush().await?; // it may have changed in this very transaction
+    work.transaction.episode(id).await
 }
 
 /// Stores the open episode as it is now, and announces what is new.

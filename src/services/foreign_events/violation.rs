@@ -43,9 +43,11 @@ pub(super) async fn take(
         Some(external_id) => known_sample(source, external_id, named, work).await?,
         None => None,
     };
+    let mut has_others = false;
     if let Some(sample) = &sample {
         let mut fired = work.transaction.violations_of_samples(vec![sample.id]).await?;
         let fired = fired.remove(&sample.id).unwrap_or_default();
+        has_others = !fired.is_empty();
         let same = fired.iter().find(|v| (v.chart, v.rule_id) == (told.chart, told.rule_id));
         if let Some(Violation { id, rule_id, .. }) = same {
             let (sample_id, violation_id, rule_id) = (sample.id, *id, *rule_id);
@@ -64,7 +66,9 @@ pub(super) async fn take(
         Err(error) => return Ok(Err(error)),
     };
     let is_history = sample.as_ref().is_some_and(|sample| sample.mode != Mode::Live);
-    let episode_id = if is_history { None } else { Some(episodes::of_news(&mut state, work)?) };
+    let is_new_point =
+        !is_history && is_first_of_point(told, sample.as_ref(), has_others, &state, work).await?;
+    let episode_id = if is_history { None } else { Some(episodes::of_news(&state, work)) };
     let violation = Violation {
         episode_id,
         is_history,
@@ -77,7 +81,10 @@ pub(super) async fn take(
     let created = Event::ViolationCreated { violation: Arc::clone(&violation), characteristic };
     let seq = work.append(&mut state, &created)?;
     if !violation.is_history {
-        episodes::found(&violation, &mut state, work)?;
+        match is_new_point {
+            true => episodes::point(false, [&violation], &mut state, work)?,
+            false => episodes::found(&violation, &mut state, work)?,
+        }
     }
     work.put(state);
     let (sample_id, violation_id) = (violation.sample_id, Some(violation.id));
@@ -136,6 +143,23 @@ fn violation(
         status: ViolationStatus::Open,
         acknowledgement: None,
     }
+}
+
+/// Whether a violation tells of a point that was not counted yet: neither by its sample, which was not judged, nor by another
+/// violation of it.
+async fn is_first_of_point(
+    told: &ToldViolation,
+    sample: Option<&Sample>,
+    has_others: bool,
+    state: &WarmState,
+    work: &mut Work<'_>,
+) -> Result<bool, StoreError> {
+    if let Some(sample) = sample {
+        return Ok(sample.judgement.is_none() && !has_others);
+    }
+    let (Some(episode), Some(_)) = (&state.episode, &told.external_sample_id) else { return Ok(true) };
+    let newest = work.transaction.violation(episode.newest_violation_id).await?;
+    Ok(newest.is_none_or(|newest| newest.violation.external_sample_id != told.external_sample_id))
 }
 
 /// Counts an open violation; the characteristic signals, unless its sample has said so when it came: then newer

@@ -58,11 +58,10 @@ pub async fn standings(
           AND v.status = 'open') AS open_recounted, \
          (SELECT count(*) FROM violations v WHERE v.characteristic_id = c.id AND v.ack_at IS NULL \
           AND v.status = 'open' AND v.requires_acknowledgement) AS unacknowledged_recounted, \
-         (SELECT CAST(coalesce(sum(e.unacknowledged), 0) AS BIGINT) FROM episodes e WHERE e.characteristic_id = c.id) \
-          AS in_episodes, \
-         (SELECT count(*) FROM violations v WHERE v.characteristic_id = c.id AND v.ack_at IS NULL \
-          AND v.status = 'open' AND v.requires_acknowledgement AND v.episode_id IS NOT NULL) \
-          AS in_episodes_recounted \
+         (SELECT count(*) FROM episodes e WHERE e.characteristic_id = c.id AND e.closed_at IS NULL \
+          AND (e.holding <> (SELECT count(*) FROM violations v WHERE v.episode_id = e.id AND v.status = 'open') \
+           OR e.unacknowledged <> (SELECT count(*) FROM violations v WHERE v.episode_id = e.id \
+           AND v.ack_at IS NULL AND v.status = 'open' AND v.requires_acknowledgement))) AS miscounted_episodes \
          FROM characteristics c WHERE NOT c.deleted AND c.id > $1 ORDER BY c.id LIMIT $2",
     )
     .bind(after)

@@ -2,10 +2,9 @@
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Connection, Db, Row, push_group, push_known_id, push_not_deleted};
+use super::{Connection, Db, Row, acknowledgement_from, push_group, push_known_id, push_not_deleted};
 use crate::domain::episode::{Closing, Episode, EpisodeStatus};
 use crate::domain::ids::{CharacteristicId, EpisodeId};
-use crate::domain::violation::Acknowledgement;
 use crate::store::episodes::EpisodeFilter;
 use crate::store::rows::{Cause, corrupt, count, from_name, id, name_of, patterns_from, time};
 use crate::store::{Page, Paged, StoreError};
@@ -91,16 +90,6 @@ fn episode_from(row: &Row) -> Result<Episode, StoreError> {
     let read = || -> Result<_, Cause> {
         let number = |column| -> Result<u64, Cause> { Ok(u64::try_from(row.try_get::<i64, _>(column)?)?) };
         let maybe_time = |column| row.try_get::<Option<i64>, _>(column)?.map(time).transpose();
-        let acknowledgement = match maybe_time("ack_at")? {
-            Some(timestamp) => Some(Acknowledgement {
-                user: row.try_get("ack_user")?,
-                reason: row.try_get("ack_reason")?,
-                comment: row.try_get("ack_comment")?,
-                timestamp,
-                source: row.try_get("ack_source")?,
-            }),
-            None => None,
-        };
         let closing = match maybe_time("closed_at")? {
             Some(at) => Some(Closing { at, reason: from_name(row.try_get("closing_reason")?)? }),
             None => None,
@@ -119,7 +108,7 @@ fn episode_from(row: &Row) -> Result<Episode, StoreError> {
             heard_at: time(row.try_get("heard_at")?)?,
             points_in_control: count(row.try_get("points_in_control")?)?,
             points_since_answer: count(row.try_get("points_since_answer")?)?,
-            acknowledgement,
+            acknowledgement: acknowledgement_from(row)?,
             lapsed_at: maybe_time("lapsed_at")?,
             closing,
         })

@@ -21,9 +21,11 @@ pub(in crate::store) mod violations;
 
 use std::collections::BTreeSet;
 
-use sqlx::QueryBuilder;
+use sqlx::{QueryBuilder, Row as _};
 
 use super::{Connection, Db, HAS_TAG, POSITION, Row};
+use crate::domain::violation::Acknowledgement;
+use crate::store::rows::{Cause, time};
 
 /// Each id once: a page of violations names the same characteristic over and over. Of no ids, nothing is found.
 fn push_ids(select: &mut QueryBuilder<Db>, start: &'static str, ids: impl Iterator<Item = i64>) {
@@ -58,4 +60,16 @@ fn push_not_deleted(query: &mut QueryBuilder<Db>, column: &'static str) {
 fn push_known_id(query: &mut QueryBuilder<Db>, id: i64) {
     query.push("(SELECT known.id FROM characteristics known WHERE NOT known.deleted AND known.id = ");
     query.push_bind(id).push(")");
+}
+
+/// The answer in a row, if there is one.
+fn acknowledgement_from(row: &Row) -> Result<Option<Acknowledgement>, Cause> {
+    let Some(at) = row.try_get("ack_at")? else { return Ok(None) };
+    Ok(Some(Acknowledgement {
+        user: row.try_get("ack_user")?,
+        reason: row.try_get("ack_reason")?,
+        comment: row.try_get("ack_comment")?,
+        timestamp: time(at)?,
+        source: row.try_get("ack_source")?,
+    }))
 }

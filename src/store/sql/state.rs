@@ -1,6 +1,6 @@
 //! The present state of a characteristic: several statements, for a connection that is within a transaction.
 
-use super::{Connection, characteristics, head, samples, violations};
+use super::{Connection, characteristics, episodes, head, samples, violations};
 use crate::domain::ids::CharacteristicId;
 use crate::domain::violation::ViolationStatus;
 use crate::store::state::CharacteristicState;
@@ -20,7 +20,9 @@ pub async fn of(
     };
     let mut fired = fired.unwrap_or_default();
     fired.retain(|violation| violation.status == ViolationStatus::Open);
-    let open_violations = violations::newest_open(connection, id, newest_open).await?;
-    let state = CharacteristicState { seq: head.seq, record, newest_sample, fired, open_violations };
+    let open_violations = violations::newest_open(&mut *connection, id, newest_open).await?;
+    let open_episode = episodes::open_of(connection, id).await?;
+    let state =
+        CharacteristicState { seq: head.seq, record, newest_sample, fired, open_violations, open_episode };
     Ok((head, Some(state)))
 }

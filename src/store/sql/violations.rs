@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Connection, Db, Row, push_group, push_ids, push_known_id, push_not_deleted};
+use super::{
+    Connection, Db, Row, acknowledgement_from, push_group, push_ids, push_known_id, push_not_deleted,
+};
 use crate::domain::foreign::Origin;
 use crate::domain::ids::{CharacteristicId, EpisodeId, SampleId, ViolationId};
 use crate::domain::violation::{Acknowledgement, Violation, ViolationStatus};
@@ -92,6 +94,18 @@ pub async fn open_of_episode(
     select.push(" ORDER BY v.id LIMIT ").push_bind(i64::from(limit));
     let rows = select.build().fetch_all(connection).await?;
     rows.iter().map(|row| Ok(record_from(row)?.violation)).collect()
+}
+
+/// The newest answer to one of an episode that is not withdrawn.
+pub async fn newest_answer_of_episode(
+    connection: &mut Connection,
+    of: EpisodeId,
+) -> Result<Option<Acknowledgement>, StoreError> {
+    let mut select = QueryBuilder::<Db>::new(SELECT);
+    select.push(" WHERE v.episode_id = ").push_bind(of.get());
+    select.push(" AND v.status = 'open' AND v.ack_at IS NOT NULL ORDER BY v.ack_at DESC, v.id DESC LIMIT 1");
+    let row = select.build().fetch_optional(connection).await?;
+    row.as_ref().map_or(Ok(None), |row| Ok(record_from(row)?.violation.acknowledgement))
 }
 
 /// Totals, by rule and by severity.
@@ -265,16 +279,6 @@ fn push_filter(query: &mut QueryBuilder<Db>, filter: &ViolationFilter) {
 fn record_from(row: &Row) -> Result<ViolationRecord, StoreError> {
     let row_id: i64 = row.try_get("id")?;
     let read = || -> Result<_, Cause> {
-        let acknowledgement = match row.try_get::<Option<i64>, _>("ack_at")? {
-            Some(at) => Some(Acknowledgement {
-                user: row.try_get("ack_user")?,
-                reason: row.try_get("ack_reason")?,
-                comment: row.try_get("ack_comment")?,
-                timestamp: time(at)?,
-                source: row.try_get("ack_source")?,
-            }),
-            None => None,
-        };
         let origin = match row.try_get::<Option<String>, _>("source")? {
             Some(source) => Some(Origin { source, external_id: row.try_get("external_id")? }),
             None => None,
@@ -305,7 +309,7 @@ fn record_from(row: &Row) -> Result<ViolationRecord, StoreError> {
             origin,
             external_sample_id: row.try_get("external_sample_id")?,
             status: from_name(row.try_get("status")?)?,
-            acknowledgement,
+            acknowledgement: acknowledgement_from(row)?,
         };
         Ok(ViolationRecord { violation, seq: row.try_get::<i64, _>("seq")? as u64 })
     };

@@ -1,5 +1,7 @@
 //! How many episodes a shift makes, by simulation with a fixed seed: what people are told of it.
 
+use std::num::NonZeroU32;
+
 use andon::domain::chart::ChartKind;
 use andon::domain::episode::{Episode, EpisodePolicy};
 use andon::domain::rules::{Preset, RuleSet, Severity};
@@ -76,7 +78,7 @@ fn shifts(count: u32, sigmas: f64, policy: &EpisodePolicy, seed: u64) -> Told {
                 violations += 1;
                 let found = violation(signal, violations.into(), rules.get(signal.rule).severity);
                 match &mut open {
-                    Some(episode) => notices += u32::from(episode.join(&found, now).is_some()),
+                    Some(episode) => notices += u32::from(episode.join(&found).is_some()),
                     None => {
                         (episodes, notices) = (episodes + 1, notices + 1);
                         let id = i64::from(episodes).try_into().expect("positive");
@@ -102,13 +104,13 @@ fn a_shift_is_about_one_episode() {
     let policy = EpisodePolicy {
         close_points: settings.episode_close_points,
         lapse_points: settings.episode_lapse_points,
-        stale_after: TimeDelta::hours(settings.episode_stale_hours.into()),
+        stale_after: TimeDelta::hours(settings.episode_stale_hours.get().into()),
     };
     let told = shifts(2_000, 1.5, &policy, 7);
     // Some fifty rows: who were told of each would soon look at none.
     assert!((50.0..56.0).contains(&told.violations), "{told:?}");
     assert!((1.1..1.35).contains(&told.episodes), "{told:?}");
     assert!(told.notices < 3.0, "{told:?}");
-    let hasty = shifts(2_000, 1.5, &EpisodePolicy { close_points: 1, ..policy }, 7);
+    let hasty = shifts(2_000, 1.5, &EpisodePolicy { close_points: NonZeroU32::MIN, ..policy }, 7);
     assert!(hasty.episodes > 4.0, "points in control are no rarity after a shift: {hasty:?}");
 }

@@ -176,7 +176,6 @@ impl Ledger {
                         "acknowledged" => {}
                         _ => assert_eq!(open_episodes.get(&of), Some(&id), "it is open: {event:?}"),
                     }
-                    decided = None;
                 }
                 _ => decided = None,
             }
