@@ -154,16 +154,12 @@ pub(super) fn violations_of(
     let Some(judged) = verdict.judged.filter(|judged| !judged.signals.is_empty()) else {
         return Vec::new();
     };
-    let episode_id = match sample.mode {
-        Mode::Live => Some(episodes::of_news(state, work)),
-        _ => None,
-    };
     let grounds = Grounds {
         characteristic: &state.characteristic,
         chart: state.judging.chart,
         phase: state.phase.as_ref().expect("only limits make a signal"),
         limits: state.limits.as_ref().expect("a phase has limits"),
-        episode_id,
+        episode_id: episodes::of_news(sample.mode, state, work),
     };
     let found = |signal: &Signal| {
         let involved_sample_ids = state.points.involved(signal);

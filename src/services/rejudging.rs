@@ -13,7 +13,7 @@ use crate::domain::episode::EpisodeChange;
 use crate::domain::event::Event;
 use crate::domain::ids::SampleId;
 use crate::domain::phase::Phase;
-use crate::domain::sample::{Mode, Sample};
+use crate::domain::sample::Sample;
 use crate::domain::violation::{Violation, ViolationStatus};
 use crate::services::alert_manager::{Grounds, violation_of};
 use crate::services::episodes;
@@ -262,10 +262,7 @@ impl Revision<'_, '_> {
         (signal, involved): &(Signal, Vec<SampleId>),
     ) -> Result<Option<Violation>, StoreError> {
         let Some((phase, limits)) = &self.grounds else { return Ok(None) };
-        let episode_id = match sample.mode {
-            Mode::Live => Some(episodes::of_news(self.state, self.work)),
-            _ => None,
-        };
+        let episode_id = episodes::of_news(sample.mode, self.state, self.work);
         let characteristic = Arc::clone(&self.state.characteristic);
         let chart = self.chart;
         let grounds = Grounds { characteristic: &characteristic, chart, phase, limits, episode_id };

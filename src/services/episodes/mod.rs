@@ -12,19 +12,21 @@ pub use acknowledgement::{AcknowledgeEpisodeError, AcknowledgedEpisode, EpisodeA
 use crate::domain::episode::{ClosingReason, Episode, EpisodeChange};
 use crate::domain::event::Event;
 use crate::domain::ids::EpisodeId;
+use crate::domain::sample::Mode;
 use crate::domain::violation::{Acknowledgement, Violation};
 use crate::services::warm::WarmState;
 use crate::services::work::Work;
 use crate::store::StoreError;
 
 /// The episode that violations found now belong to: the open one, unless nothing was heard of it for too long, or the
-/// one that they open.
-pub(super) fn of_news(state: &WarmState, work: &mut Work<'_>) -> EpisodeId {
-    let is_alive = |episode: &&Arc<Episode>| !episode.is_stale(&work.policy, work.now);
-    match state.episode.as_ref().filter(is_alive) {
-        Some(episode) => episode.id,
-        None => work.transaction.next_episode_id(),
+/// one that they open; none, if their sample is of the past.
+pub(super) fn of_news(mode: Mode, state: &WarmState, work: &mut Work<'_>) -> Option<EpisodeId> {
+    if mode != Mode::Live {
+        return None;
     }
+    let is_alive = |episode: &&Arc<Episode>| !episode.is_stale(&work.policy, work.now);
+    let open = state.episode.as_ref().filter(is_alive).map(|episode| episode.id);
+    open.or_else(|| Some(work.transaction.next_episode_id()))
 }
 
 /// A point was judged now, and this was found on it.
@@ -121,7 +123,7 @@ pub(super) async fn restore(
     if let Some(episode) = violation.episode_id.and_then(|id| open(id, state)) {
         return Ok(episode.restore(violation));
     }
-    violation.episode_id = Some(of_news(state, work));
+    violation.episode_id = of_news(Mode::Live, state, work);
     work.transaction.move_to_episode(violation).await?;
     take_in([&Arc::new(violation.clone())], state, work)
 }

@@ -65,26 +65,15 @@ pub(super) async fn take(
         Ok(state) => state,
         Err(error) => return Ok(Err(error)),
     };
-    let is_history = sample.as_ref().is_some_and(|sample| sample.mode != Mode::Live);
-    let is_new_point =
-        !is_history && is_first_of_point(told, sample.as_ref(), has_others, &state, work).await?;
-    let episode_id = if is_history { None } else { Some(episodes::of_news(&state, work)) };
-    let violation = Violation {
-        episode_id,
-        is_history,
-        acknowledgement: is_history.then(|| answered_by_history(work.now)),
-        ..violation(command, told, (sample.as_ref(), involved), &state, work)
-    };
-    let violation = Arc::new(violation);
+    let is_new_point = is_first_of_point(told, sample.as_ref(), has_others, &state, work).await?;
+    let violation = Arc::new(violation(command, told, (sample.as_ref(), involved), &state, work));
     count(&violation, sample.as_ref(), &mut state);
     let characteristic = Arc::clone(&state.characteristic);
     let created = Event::ViolationCreated { violation: Arc::clone(&violation), characteristic };
     let seq = work.append(&mut state, &created)?;
-    if !violation.is_history {
-        match is_new_point {
-            true => episodes::point(false, [&violation], &mut state, work)?,
-            false => episodes::found(&violation, &mut state, work)?,
-        }
+    match is_new_point && !violation.is_history {
+        true => episodes::point(false, [&violation], &mut state, work)?,
+        false => episodes::found(&violation, &mut state, work)?,
     }
     work.put(state);
     let (sample_id, violation_id) = (violation.sample_id, Some(violation.id));
@@ -113,13 +102,15 @@ fn violation(
     work: &mut Work<'_>,
 ) -> Violation {
     let source = command.event.id.source.clone();
+    let mode = sample.map_or(Mode::Live, |sample| sample.mode);
+    let is_history = mode != Mode::Live;
     let told = told.clone();
     let by_name = || format!("{} fired, as judged by {source}", told.rule_name);
     Violation {
         id: work.transaction.next_violation_id(),
         sample_id: sample.map(|sample| sample.id),
         characteristic_id: state.characteristic.id,
-        episode_id: None,
+        episode_id: episodes::of_news(mode, state, work),
         chart: told.chart,
         rule_id: told.rule_id,
         severity: command.severity,
@@ -137,11 +128,11 @@ fn violation(
         created_at: work.now,
         requires_acknowledgement: told.requires_acknowledgement,
         rejudged: false,
-        is_history: false,
+        is_history,
         origin: Some(Origin { source, external_id: Some(told.external_id) }),
         external_sample_id: told.external_sample_id,
         status: ViolationStatus::Open,
-        acknowledgement: None,
+        acknowledgement: is_history.then(|| answered_by_history(work.now)),
     }
 }
 
