@@ -60,7 +60,8 @@ async fn who_comes_back_with_its_last_id_loses_nothing_and_hears_nothing_twice()
                 heard += 1;
             }
             let last = source.last_id.clone().expect("an id");
-            source = EventSource::resume(app.address, &query, &last).await;
+            let asking = Asking { last_id: Some(&last), window: None };
+            source = EventSource::open(app.address, &query, asking).await; // whatever is still on its way
             assert_eq!(source.next().await.event, "welcome");
             let subscribed = source.next().await;
             assert_eq!((&subscribed.data["recovered"], &subscribed.id), (&json!(true), &None));
@@ -85,7 +86,7 @@ async fn the_last_id_counts_more_than_the_address_that_it_comes_back_to() {
     }
     let resumed = source.next().await;
     assert_eq!((&*resumed.event, &resumed.data["replayed"]), ("resumed", &json!(4)));
-    let mut source = EventSource::resume(app.address, &query, &format!("{epoch}.5")).await;
+    let mut source = app.resumed_event_source(&query, &format!("{epoch}.5")).await;
     assert_eq!(seq(&source.next_event().await), 6);
     assert_eq!(source.next().await.event, "resumed");
 }
@@ -115,7 +116,7 @@ async fn the_present_state_comes_before_any_place_to_resume_from() {
     let last = update.id.clone().expect("a place to resume from");
     assert_eq!((&*update.event, seq(&update)), ("ack_update", seq(&subscribed) + 1));
     // What was told is not told again.
-    let mut source = EventSource::resume(app.address, &query, &last).await;
+    let mut source = app.resumed_event_source(&query, &last).await;
     let came = [source.next().await.event, source.next().await.event, source.next().await.event];
     assert_eq!(came, ["welcome", "subscribed", "resumed"]);
 }
@@ -143,7 +144,7 @@ async fn a_position_in_another_log_is_told_not_to_be_recovered() {
     let app = TestApp::spawn().await;
     let bore = app.given_a_chart("Bore").await;
     let newest = app.measure(bore, 10.0).await["seq"].as_u64().expect("a position");
-    let mut source = EventSource::resume(app.address, &format!("characteristic_ids={bore}"), "other.1").await;
+    let mut source = app.resumed_event_source(&format!("characteristic_ids={bore}"), "other.1").await;
     let epoch = source.next().await.data["payload"]["epoch"].as_str().expect("a log").to_owned();
     let subscribed = source.next().await;
     let told = (&subscribed.data["recovered"], &subscribed.data["epoch"], seq(&subscribed));
@@ -233,7 +234,7 @@ async fn heartbeats_are_comments_that_move_the_position_of_who_hears_nothing() {
     let text = comment.lines().next().and_then(|line| line.strip_prefix(": ")).expect("a comment");
     let heartbeat: Value = serde_json::from_str(text).expect("JSON");
     assert_eq!((&heartbeat["type"], &heartbeat["head_seq"]), (&json!("heartbeat"), &json!(newest)));
-    let mut source = EventSource::resume(app.address, &query, &last).await;
+    let mut source = app.resumed_event_source(&query, &last).await;
     assert_eq!(source.next().await.event, "welcome");
     assert_eq!(source.next().await.data["recovered"], true);
     assert_eq!(source.next().await.data["replayed"], 0);
@@ -245,7 +246,7 @@ async fn who_reads_slowly_gets_everything_in_order() {
     let bore = app.given_a_chart("Bore").await;
     let query = format!("characteristic_ids={bore}");
     let narrow = Asking { window: Some(4_096), ..Asking::default() };
-    let mut source = EventSource::open_with(app.address, &query, narrow).await;
+    let mut source = app.event_source_with(&query, narrow).await;
     assert_eq!(source.next().await.event, "welcome");
     let subscribed = seq(&source.next().await);
     app.measure_all(bore, &[10.0; 10_000]).await;
@@ -272,7 +273,7 @@ async fn who_takes_nothing_is_let_go_and_who_has_gone_is_found_out() {
     let bore = app.given_a_chart("Bore").await;
     let query = format!("characteristic_ids={bore}");
     let narrow = Asking { window: Some(4_096), ..Asking::default() };
-    let _deaf = EventSource::open_with(app.address, &query, narrow).await;
+    let _deaf = app.event_source_with(&query, narrow).await;
     let mut there = app.event_source(&query).await;
     drop(app.event_source(&query).await);
     let read = async {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::auth::{ADMIN, READ, with_tokens};
-use crate::support::{Answer, Asking, EventSource, Stream, TestApp, TestSocket, eventually};
+use crate::support::{Answer, Asking, Stream, TestApp, TestSocket, eventually};
 
 fn number(welcome: &Value) -> u64 {
     welcome["payload"]["connection_id"].as_u64().expect("a number")
@@ -209,7 +209,7 @@ async fn a_client_that_is_still_told_what_it_missed_cannot_be_subscribed_now() {
         .await;
     let mut stream = Stream::of(&app);
     let narrow = Asking { window: Some(4_096), ..Asking::default() };
-    let mut slow = EventSource::open_with(app.address, "characteristic_ids=1", narrow).await;
+    let mut slow = app.event_source_with("characteristic_ids=1", narrow).await;
     let path = format!("/connections/{}", number(&slow.next().await.data));
     eventually("it reads for itself", async || {
         stream.samples(&[1], 1_000).await;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, DEADLINE, EventSource, RawSocket, Services, TestSocket, address_of, eventually};
+use super::{Answer, Asking, DEADLINE, EventSource, RawSocket, Services, TestSocket, address_of, eventually};
 
 /// Settings of a test, changed before the application starts.
 pub struct TestAppBuilder {
@@ -257,8 +257,18 @@ impl TestApp {
 
     /// A stream of events, asked for when all that was answered before is told.
     pub async fn event_source(&self, query: &str) -> EventSource {
+        self.event_source_with(query, Asking::default()).await
+    }
+
+    /// The same of somebody who comes back with the last id that it heard.
+    pub async fn resumed_event_source(&self, query: &str, last_id: &str) -> EventSource {
+        self.event_source_with(query, Asking { last_id: Some(last_id), window: None }).await
+    }
+
+    /// The same with all that can be said.
+    pub async fn event_source_with(&self, query: &str, asking: Asking<'_>) -> EventSource {
         self.all_is_told().await;
-        EventSource::open(self.address, query).await
+        EventSource::open(self.address, query, asking).await
     }
 
     /// A bare connection, made when all that was answered before is told; `window` as [`RawSocket::connect`] says.

@@ -44,17 +44,7 @@ pub struct Asking<'a> {
 
 impl EventSource {
     /// Begins a stream with this query.
-    pub async fn open(address: SocketAddr, query: &str) -> Self {
-        Self::open_with(address, query, Asking::default()).await
-    }
-
-    /// The same after what was told before.
-    pub async fn resume(address: SocketAddr, query: &str, last_id: &str) -> Self {
-        Self::open_with(address, query, Asking { last_id: Some(last_id), window: None }).await
-    }
-
-    /// The same with all that can be said.
-    pub async fn open_with(address: SocketAddr, query: &str, asking: Asking<'_>) -> Self {
+    pub async fn open(address: SocketAddr, query: &str, asking: Asking<'_>) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         if let Some(bytes) = asking.window {
             socket.set_recv_buffer_size(bytes).expect("a receive buffer");

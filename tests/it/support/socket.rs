@@ -1,11 +1,12 @@
 //! A WebSocket client of an independent implementation.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, interval, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -149,7 +150,10 @@ impl TestSocket {
     /// Everything that comes until this connection's shard has processed the log up to `seq`.
     pub async fn all_up_to(&mut self, seq: u64) -> Vec<Value> {
         let mut came = Vec::new();
-        loop {
+        let mut asked_often = interval(Duration::from_millis(10)); // more would be a flood
+        let deadline = Instant::now() + DEADLINE;
+        while Instant::now() < deadline {
+            asked_often.tick().await;
             self.send(&json!({"type": "ping"})).await;
             let pong = loop {
                 match self.next().await {
@@ -162,6 +166,7 @@ impl TestSocket {
                 return came;
             }
         }
+        panic!("the shard never came to {seq}");
     }
 
     /// Whether nothing has come, as far as a reply to a ping sent now tells: it would stand before the reply.
