@@ -124,6 +124,7 @@ async fn goes_on_after_a_restart(
     let violation = app.given_a_violation_on(bore).await;
     app.acknowledge(violation, "ann").await;
     app.given_a_violation_on(bore).await;
+    app.all_is_told().await; // what comes is replayed, not heard as it happens
     door.lead_to(Some(app.address));
     assert_eq!(listener.subscribed().await["recovered"], true);
     let before = listener.heard;
