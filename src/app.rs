@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! http ──► services ──► commit loop ──► store ──► relay ──► bus ──► shards ──► sockets
+//!                                         └──► dispatcher ──► ledger ──► deliverer ──► receivers
 //! ```
 //!
 //! * **Owns** every task: a part that ends early stops the whole process with an error, since none is
@@ -37,6 +38,7 @@ use crate::health::{Health, Stage};
 use crate::http::auth::{Authorizer, TokenAuthorizer, TokenError};
 use crate::http::{self, Access, BindError, Painter, Server, ServerParts};
 use crate::metrics::{Exposition, Metrics, Readings};
+use crate::notify::{self, AlertNotifier, Deliverer, Dispatcher, OwnNotifiers, Plan};
 use crate::protocol::event::LoggedEvent;
 use crate::services::{
     AlertManager, Catalog, CommitLoop, CommitQueue, ControlLimitService, ForeignEvents, Retention,
@@ -57,6 +59,9 @@ pub enum AppError {
     /// Settings that cannot work.
     #[error(transparent)]
     HttpSettings(#[from] http::SettingsError),
+    /// Receivers or routes that cannot work.
+    #[error(transparent)]
+    NotifySettings(#[from] notify::SettingsError),
     /// The database cannot be used.
     #[error("could not open the database")]
     Store(#[from] StoreError),
@@ -95,6 +100,7 @@ pub struct AppBuilder {
     settings: Settings,
     clock: Option<Clock>,
     authorizer: Option<Arc<dyn Authorizer>>,
+    notifiers: OwnNotifiers,
 }
 
 impl AppBuilder {
@@ -112,15 +118,24 @@ impl AppBuilder {
         self
     }
 
+    /// A receiver of this name, told by a notifier of the program's own. An entry of that name in `notify.receivers` says
+    /// how patiently; routes name it like any other. A second one of the same name takes the place of the first.
+    #[must_use]
+    pub fn notifier(mut self, name: impl Into<String>, notifier: Arc<dyn AlertNotifier>) -> Self {
+        self.notifiers.insert(name.into(), notifier);
+        self
+    }
+
     /// Binds the address and opens the database; nothing runs yet.
     ///
     /// # Errors
     /// [`AppError`].
     pub async fn build(self) -> Result<App, AppError> {
-        let Self { settings, clock, authorizer } = self;
+        let Self { settings, clock, authorizer, notifiers } = self;
         settings.broadcast.check()?;
         settings.http.check()?;
         let clock = clock.unwrap_or_else(Clock::system);
+        let plan = Plan::new(settings.notify.clone(), notifiers, &clock)?;
         let tokens = TokenAuthorizer::new(&settings.auth)?;
         let access = match () {
             () if authorizer.is_some() || !tokens.is_open() => Access::Tokens,
@@ -183,6 +198,7 @@ impl AppBuilder {
             },
             settings.retention.clone(),
         );
+        let (dispatcher, deliverer) = plan.tasks(&store, &metrics);
         let tracker = TaskTracker::new();
         let parts = ServerParts {
             engine: SpcEngine::new(queue.clone()),
@@ -195,6 +211,7 @@ impl AppBuilder {
             foreign: ForeignEvents::new(queue.clone(), settings.events.clone(), metrics.clone()),
             catalog: Catalog::new(queue),
             run_lengths,
+            plan,
             store,
             broadcaster,
             authorizer,
@@ -212,7 +229,7 @@ impl AppBuilder {
             stop_shards: CancellationToken::new(),
         };
         let grace = Duration::from_millis(settings.stop.grace_ms);
-        Ok(App { server, parts, bus, commit_loop, simulator, relay, retention, grace })
+        Ok(App { server, parts, bus, commit_loop, simulator, relay, retention, dispatcher, deliverer, grace })
     }
 }
 
@@ -225,6 +242,8 @@ pub struct App {
     simulator: RunLengthSimulator,
     relay: Relay,
     retention: Retention,
+    dispatcher: Dispatcher,
+    deliverer: Deliverer,
     grace: Duration,
 }
 
@@ -279,7 +298,18 @@ impl App {
     /// # Errors
     /// [`AppError`], if a part could not start or ended although nobody stopped it.
     pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
-        let Self { server, parts, bus, commit_loop, simulator, relay, retention, grace } = self;
+        let Self {
+            server,
+            parts,
+            bus,
+            commit_loop,
+            simulator,
+            relay,
+            retention,
+            dispatcher,
+            deliverer,
+            grace,
+        } = self;
         let (store, health, tracker) = (parts.store.clone(), parts.health.clone(), parts.tracker.clone());
         let (stop_requests, requests) = (parts.stop.clone(), parts.requests.clone());
         let (stop_shards, shard_ended) = (parts.stop_shards.clone(), parts.shard_ended.clone());
@@ -296,6 +326,10 @@ impl App {
         let stop_retention = CancellationToken::new();
         let retention = retention.run(stop_retention.clone()).instrument(info_span!("retention"));
         let mut retention = tokio::spawn(retention);
+        let stop_notify = CancellationToken::new();
+        let dispatcher = dispatcher.run(stop_notify.clone()).instrument(info_span!("dispatcher"));
+        let deliverer = deliverer.run(stop_notify.clone()).instrument(info_span!("deliverer"));
+        let (mut dispatcher, mut deliverer) = (tokio::spawn(dispatcher), tokio::spawn(deliverer));
         // Answers requests: it ends with them.
         let simulator = simulator.run(stop_requests.clone()).instrument(info_span!("run_lengths"));
         let mut simulator = tracker.spawn(simulator);
@@ -312,6 +346,8 @@ impl App {
             ended = &mut commits => Some(could_not_go_on("the commit loop", ended)),
             ended = &mut relay => Some(could_not_go_on("the relay", ended)),
             ended = &mut retention => Some(ended_early("retention", ended)),
+            ended = &mut dispatcher => Some(ended_early("the dispatcher", ended)),
+            ended = &mut deliverer => Some(ended_early("the deliverer", ended)),
             ended = &mut follow => Some(ended_early("the follower of other processes", ended)),
             ended = &mut simulator => Some(ended_early("the simulator of run lengths", ended)),
             () = shard_ended.cancelled() => Some(AppError::EndedEarly("a shard")),
@@ -320,6 +356,7 @@ impl App {
         health.enter(Stage::Stopping);
         info!("stopping");
         stop_retention.cancel();
+        stop_notify.cancel(); // what is not delivered is in the log or the ledger
         server.pause().await;
         stop_requests.cancel();
         requests.close();
@@ -341,6 +378,8 @@ impl App {
         if !serving.is_finished() {
             finish("connections", grace, server.stop(true)).await;
         }
+        end("the dispatcher", grace, dispatcher).await;
+        end("the deliverer", grace, deliverer).await;
         finish("the database", grace, store.close()).await;
         match failure {
             Some(error) => Err(error),

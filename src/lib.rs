@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! samples ─► http ─► services ─► store ─► backplane ─► bus ─► broadcast ─► http/ws ─► clients
-//!                       │
-//!                      spc
+//!                       │            │
+//!                      spc           └─► notify ─► receivers
 //! ```
 //!
 //! | room | what happens there |
@@ -18,6 +18,8 @@
 //! | [`backplane`] | from the log to this process's bus |
 //! | [`bus`] | an in-process event bus for any event type |
 //! | [`broadcast`] | from the bus to connected clients |
+//! | [`notify`] | from the log to people and systems, through a ledger |
+//! | [`chart`] | control charts as pictures |
 //! | [`http`] | REST and the socket ends; translates, nothing else |
 //! | [`protocol`] | everything that crosses the wire |
 //! | [`client`] | the Rust client |
@@ -27,6 +29,7 @@
 //!
 //! * **All of it**: [`app::App::builder`], then [`app::App::run`]; samples go in through [`services::SpcEngine`],
 //!   events come out of [`app::App::bus`].
+//! * **A receiver of your own**: an [`notify::AlertNotifier`], registered with [`app::AppBuilder::notifier`].
 //! * **The bus alone**: [`bus::EventBus`] with events of your own.
 //! * **The statistics alone**: [`spc::PhaseState`] and [`spc::estimate`].
 //! * **A client**: [`client::Client`], or [`client::Reconnecting`] that comes back by itself and resumes.
@@ -44,9 +47,11 @@ pub mod error_chain;
 pub mod health;
 pub mod http;
 pub mod metrics;
+pub mod notify;
 pub mod protocol;
 pub mod services;
 pub mod settings;
 pub mod spc;
 pub mod store;
 pub mod telemetry;
+pub mod tls;

@@ -5,6 +5,7 @@
 
 mod durations;
 mod labels;
+mod notifying;
 mod process;
 mod readings;
 
@@ -22,6 +23,7 @@ use prometheus_client::registry::{Registry, Unit};
 pub use self::durations::{Durations, PUBLISH_SECONDS};
 use self::labels::Build;
 pub use self::labels::{Answered, Kind, Reason, Route, Shard, Skipped, Written};
+pub use self::notifying::Notifying;
 use self::process::Process;
 use self::readings::Read;
 pub use self::readings::Readings;
@@ -123,6 +125,8 @@ pub struct Metrics {
     pub database_size: Gauge,
     /// Bytes left on a disk; there is none where the database is elsewhere.
     disk_free: Family<Kind, Gauge>,
+    /// Notices and their deliveries.
+    pub notifying: Notifying,
     /// Requests answered.
     http_requests: Family<Answered, Counter>,
     /// From a request's head to the head of its answer.
@@ -166,6 +170,7 @@ impl Default for Metrics {
             log_rows: Gauge::default(),
             database_size: Gauge::default(),
             disk_free: Family::default(),
+            notifying: Notifying::default(),
             http_requests: Family::default(),
             http_request_duration: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
         }
@@ -191,7 +196,9 @@ fn reasons(words: &[&'static str]) -> Family<Reason, Counter> {
 /// Every kind of rows that retention removes, from the start at 0.
 fn removable_rows() -> Family<Kind, Counter> {
     let rows = Family::default();
-    for kind in ["events", "answers", "samples", "violations", "episodes", "limits", "characteristics"] {
+    for kind in
+        ["events", "answers", "samples", "violations", "episodes", "limits", "characteristics", "notices"]
+    {
         drop(rows.get_or_create(&Kind { kind }));
     }
     rows
@@ -330,6 +337,7 @@ impl Metrics {
         registry.register_with_unit("database", help, Unit::Bytes, all.database_size);
         let help = "Bytes left on the disk of the database; not there where it is elsewhere";
         registry.register_with_unit("disk_free", help, Unit::Bytes, all.disk_free);
+        all.notifying.register(registry);
         registry.register("http_requests", "HTTP requests answered", all.http_requests);
         let help = "From the head of a request to the head of its answer";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, all.http_request_duration);

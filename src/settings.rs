@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use self::environment::Environment;
 pub use self::error::{Origin, SettingsError};
-use crate::{backplane, broadcast, bus, chart, http, services, store, telemetry};
+use crate::{backplane, broadcast, bus, chart, http, notify, services, store, telemetry};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -40,6 +40,8 @@ pub struct Settings {
     pub relay: backplane::Settings,
     /// How clients are served.
     pub broadcast: broadcast::Settings,
+    /// Who is told of alerts, and how.
+    pub notify: notify::Settings,
     /// The place where the processes are.
     pub site: chart::Settings,
     /// How this process stops.

@@ -52,6 +52,19 @@ pub enum EpisodeChange {
     Closed,
 }
 
+impl EpisodeChange {
+    /// Its name, as the wire says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Worsened => "worsened",
+            Self::Acknowledged => "acknowledged",
+            Self::Lapsed => "lapsed",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// Whether an episode is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -57,6 +57,8 @@ ids! {
     ViolationId;
     /// Violations of one characteristic that belong together.
     EpisodeId;
+    /// One notice to one receiver: what is tried until it is over.
+    DeliveryId;
     /// One set of control limits, which is also one phase of a characteristic.
     LimitsId;
 }

@@ -4,6 +4,7 @@ pub mod alarm;
 pub mod characteristic;
 pub mod chart;
 pub mod definition_change;
+pub mod delivery;
 pub mod episode;
 pub mod event;
 pub mod foreign;

@@ -6,6 +6,7 @@ use actix_web::web::{Data, Path};
 use crate::domain::ids::EpisodeId;
 use crate::http::answer::{Done, Kept};
 use crate::http::auth::{Authorized, Operate, Read};
+use crate::http::deliveries::notice;
 use crate::http::error::{ApiError, Kind};
 use crate::http::idempotency::{Repeatable, again, keep, other_body, refusal, success};
 use crate::http::input::{self, NoQuery, Query, page, page_of};
@@ -16,7 +17,7 @@ use crate::protocol::rest::{AcknowledgeEpisode, EpisodeQuery, PageView};
 use crate::services::{AcknowledgedEpisode, AlertManager, EpisodeAnswered, Once};
 use crate::store::{EpisodeFilter, Page, Store, ViolationFilter};
 
-/// The violations that are told with an episode.
+/// The violations, and as many notices, that are told with an episode.
 const NEWEST: Page = Page { offset: 0, limit: 100 };
 
 /// `GET /episodes`, newest first.
@@ -59,7 +60,8 @@ pub async fn one(
     let whose = known.get(&episode.characteristic_id).ok_or_else(unknown)?;
     let filter = ViolationFilter { episode_id: Some(*id), ..ViolationFilter::default() };
     let violations = views(&store, &store.violations(&filter, NEWEST).await?.items).await?;
-    Ok(Done(EpisodeDetailView { episode: EpisodeView::new(&episode, whose), violations }))
+    let notices = store.notices_of_episode(*id, NEWEST.limit).await?.into_iter().map(notice).collect();
+    Ok(Done(EpisodeDetailView { episode: EpisodeView::new(&episode, whose), violations, notices }))
 }
 
 /// `POST /episodes/{id}/acknowledge`.

@@ -63,6 +63,7 @@ kinds! {
     UnknownSample, "unknown_sample", NOT_FOUND, "Unknown sample";
     UnknownViolation, "unknown_violation", NOT_FOUND, "Unknown violation";
     UnknownEpisode, "unknown_episode", NOT_FOUND, "Unknown episode";
+    UnknownDelivery, "unknown_delivery", NOT_FOUND, "Unknown delivery";
     UnknownConnection, "unknown_connection", NOT_FOUND, "Unknown connection";
     InvalidMeasurements, "invalid_measurements", UNPROCESSABLE_ENTITY, "The measurements make no sample";
     InvalidTimestamp, "invalid_timestamp", UNPROCESSABLE_ENTITY, "The time is not usable";
@@ -73,6 +74,7 @@ kinds! {
     HasSamples, "has_samples", CONFLICT, "The characteristic has samples";
     Retired, "retired", CONFLICT, "The characteristic is retired";
     AlreadyAcknowledged, "already_acknowledged", CONFLICT, "Already acknowledged";
+    DeliveryUnderWay, "delivery_under_way", CONFLICT, "The delivery is being tried just now";
     LogPassed, "log_passed", GONE, "The log no longer holds what comes next";
     TooManyConnections, "too_many_connections", TOO_MANY_REQUESTS, "Too many connections";
     Busy, "busy", SERVICE_UNAVAILABLE, "Too much is waiting";

@@ -19,6 +19,7 @@ mod chart_pictures;
 mod connections;
 mod control_limits;
 mod definitions;
+mod deliveries;
 mod descriptors;
 mod episodes;
 mod error;

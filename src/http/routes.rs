@@ -9,9 +9,9 @@ use actix_web::{Resource, web};
 use crate::http::error::{ApiError, Kind};
 use crate::http::openapi::{self, Operation, delete, get, head, patch, post, put};
 use crate::http::{
-    batch, characteristics, chart_data, chart_pictures, connections, control_limits, definitions, episodes,
-    event_stream, events, exclusion, foreign_events, groups, live, named, samples, unreceived, violations,
-    ws,
+    batch, characteristics, chart_data, chart_pictures, connections, control_limits, definitions, deliveries,
+    episodes, event_stream, events, exclusion, foreign_events, groups, live, named, samples, unreceived,
+    violations, ws,
 };
 
 /// What the operations belong to.
@@ -21,6 +21,7 @@ pub const TAGS: &[(&str, &str)] = &[
     (SAMPLES, "What was measured."),
     (VIOLATIONS, "What fired, and what people answer."),
     (EPISODES, "Violations that belong together."),
+    (DELIVERIES, "What people were told, to whom, and how it went."),
     (EVENTS, "What happens, as it happens."),
     (CONNECTIONS, "Who listens, to what, and how well."),
     (SERVER, "How this server is."),
@@ -30,6 +31,7 @@ const CONTROL_LIMITS: &str = "control limits";
 const SAMPLES: &str = "samples";
 const VIOLATIONS: &str = "violations";
 const EPISODES: &str = "episodes";
+const DELIVERIES: &str = "deliveries";
 const EVENTS: &str = "events";
 const CONNECTIONS: &str = "connections";
 const SERVER: &str = "server";
@@ -44,6 +46,7 @@ pub static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         samples(),
         violations(),
         episodes(),
+        deliveries(),
         happenings(),
         connections(),
     ];
@@ -232,7 +235,7 @@ fn episodes() -> Vec<Operation> {
             .says("Lists episodes", "Newest first.")
             .refuses(&[Kind::UnknownCharacteristic]),
         get("/api/v1/episodes/{id}", "get_episode", episodes::one)
-            .says("Tells one episode", "With its newest violations.")
+            .says("Tells one episode", "With its newest violations, and what people were told about it.")
             .refuses(&[Kind::UnknownEpisode]),
         post("/api/v1/episodes/{id}/acknowledge", "acknowledge_episode", episodes::acknowledge)
             .says(
@@ -243,6 +246,29 @@ fn episodes() -> Vec<Operation> {
             .refuses(&[Kind::UnknownEpisode, Kind::AlreadyAcknowledged]),
     ];
     operations.into_iter().map(|operation| operation.tagged(EPISODES)).collect()
+}
+
+fn deliveries() -> Vec<Operation> {
+    let operations = [
+        get("/api/v1/deliveries", "list_deliveries", deliveries::list)
+            .says("Lists deliveries", "Notices to receivers, each tried until it is over; newest first."),
+        get("/api/v1/deliveries/{id}", "get_delivery", deliveries::one)
+            .says("Tells one delivery", "With its attempts.")
+            .refuses(&[Kind::UnknownDelivery]),
+        post("/api/v1/deliveries/{id}/retry", "retry_delivery", deliveries::retry)
+            .says(
+                "Tries a delivery again",
+                "Now, whether it is over or waits; the receiver gets it under the same name as before.",
+            )
+            .refuses(&[Kind::UnknownDelivery, Kind::DeliveryUnderWay]),
+        get("/api/v1/violations/{id}/deliveries", "list_deliveries_of_violation", deliveries::of_violation)
+            .says(
+                "Lists the deliveries of a violation",
+                "Of the notices about its episode that came after it; newest first.",
+            )
+            .refuses(&[Kind::UnknownViolation]),
+    ];
+    operations.into_iter().map(|operation| operation.tagged(DELIVERIES)).collect()
 }
 
 fn violations() -> Vec<Operation> {

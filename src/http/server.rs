@@ -32,6 +32,7 @@ use crate::http::tcp::{Connection, Watch};
 use crate::http::ws::SocketParts;
 use crate::http::{Access, InputSettings, Painter, Settings, SharedAuthorizer, origin};
 use crate::metrics::{Exposition, Metrics};
+use crate::notify::Plan;
 use crate::services::{AlertManager, Catalog, ControlLimitService, ForeignEvents, RunLengths, SpcEngine};
 use crate::store::Store;
 
@@ -77,6 +78,7 @@ pub struct ServerParts {
     pub foreign: ForeignEvents,
     pub catalog: Catalog,
     pub run_lengths: RunLengths,
+    pub plan: Plan,
     pub store: Store,
     pub broadcaster: Broadcaster,
     pub authorizer: SharedAuthorizer,
@@ -239,6 +241,7 @@ impl Server {
                 .app_data(Data::new(parts.foreign.clone()))
                 .app_data(Data::new(parts.catalog.clone()))
                 .app_data(Data::new(parts.run_lengths.clone()))
+                .app_data(Data::new(parts.plan.clone()))
                 .app_data(Data::new(parts.store.clone()))
                 .app_data(Data::new(parts.broadcaster.clone()))
                 .app_data(Data::new(Arc::clone(&parts.authorizer)))

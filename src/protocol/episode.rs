@@ -10,6 +10,7 @@ use crate::domain::episode::{ClosingReason, Episode, EpisodeChange, EpisodePatte
 use crate::domain::ids::{CharacteristicId, EpisodeId, ViolationId};
 use crate::domain::rules::Severity;
 use crate::protocol::payload::ViolationView;
+use crate::protocol::rest::NoticeView;
 use crate::protocol::time;
 
 /// One rule that fired in an episode.
@@ -113,4 +114,6 @@ pub struct EpisodeDetailView {
     pub episode: EpisodeView,
     /// Newest first; at most 100. The others are in `GET /violations?episode_id=`.
     pub violations: Vec<ViolationView>,
+    /// What people were told about it, oldest first; the newest 100.
+    pub notices: Vec<NoticeView>,
 }

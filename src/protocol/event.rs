@@ -243,6 +243,19 @@ impl LoggedEvent {
         Some(message.payload.changes)
     }
 
+    /// What is new about an episode; `None`: it is about none.
+    pub fn episode_update(&self) -> Option<EpisodeUpdate> {
+        #[derive(Deserialize)]
+        struct Message {
+            payload: EpisodeUpdate,
+        }
+        if self.kind != EventKind::Episode {
+            return None;
+        }
+        let message: Message = serde_json::from_slice(&self.message()).ok()?;
+        Some(message.payload)
+    }
+
     /// In which group the characteristic of a violation was when it was found; `None`: it is no violation.
     pub fn group_of_violation(&self) -> Option<Option<String>> {
         #[derive(Deserialize)]

@@ -10,6 +10,7 @@ pub mod episode;
 pub mod event;
 pub mod frame;
 pub mod json;
+pub mod notice;
 pub mod payload;
 pub mod problem;
 pub mod rest;

@@ -36,6 +36,28 @@ macro_rules! read_at_once {
     };
 }
 
+/// Runs a function of `sql/` in a transaction of its own that does not take the log's head.
+macro_rules! write_apart {
+    ($store:expr, $module:ident::$function:ident($($argument:expr),*)) => {
+        match &$store.backend {
+            $crate::store::Backend::Sqlite(database) => {
+                let mut apart = database.begin_apart().await?;
+                let done =
+                    $crate::store::sqlite::sql::$module::$function(&mut apart.open, $($argument),*).await?;
+                apart.open.commit().await?;
+                Ok(done)
+            }
+            $crate::store::Backend::Postgres(database) => {
+                let mut apart = database.begin_apart().await?;
+                let done =
+                    $crate::store::postgres::sql::$module::$function(&mut apart.open, $($argument),*).await?;
+                apart.open.commit().await?;
+                Ok(done)
+            }
+        }
+    };
+}
+
 /// Runs a function of `sql/` within a transaction, and notes whether the database is there.
 macro_rules! within {
     ($transaction:expr, $module:ident::$function:ident($($argument:expr),*)) => {{

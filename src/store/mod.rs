@@ -27,6 +27,7 @@ mod foreign;
 mod head;
 mod idempotency;
 mod inspection;
+mod ledger;
 mod log;
 mod phases;
 mod postgres;
@@ -55,6 +56,10 @@ pub use foreign::Taken;
 pub use head::LogHead;
 pub use idempotency::{KeptAnswer, RequestKey};
 pub use inspection::{Inspection, Unsound};
+pub use ledger::{
+    AttemptRecord, Backlog, DeliveryFilter, DeliveryRecord, Finished, LeaseRequest, Leased, NewDelivery,
+    NewNotice, NoticeRecord, Retried, Turn,
+};
 pub use log::FirstRevisions;
 pub use retention::{RemovedOf, SampleRange};
 pub use samples::{

@@ -15,7 +15,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Step, TestApp, TestServices, address_of, plan, sample};
+use crate::support::{Step, TestApp, TestServices, address_of, plan, sample, tell_nobody};
 
 fn id(id: i64) -> CharacteristicId {
     CharacteristicId::try_from(id).expect("positive")
@@ -43,6 +43,7 @@ fn first_after(log: &[Arc<LoggedEvent>], after: u64) -> FirstRevisions {
 }
 
 async fn remove_oldest(store: &Store, events: u32) {
+    tell_nobody(store).await;
     let mut transaction = store.begin().await.expect("free");
     let later = DateTime::UNIX_EPOCH + TimeDelta::days(40_000);
     assert_eq!(transaction.remove_log(later, events).await.expect("removed"), u64::from(events));

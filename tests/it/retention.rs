@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     Database, Load, Process, Step, TestApp, TestServices, address_of, eventually, listen, on_postgres, plan,
+    tell_nobody,
 };
 
 /// Far more than anything is kept.
@@ -58,6 +59,7 @@ fn retention_of(
 }
 
 async fn run_round(running: &TestServices, settings: RetentionSettings) -> Metrics {
+    tell_nobody(&running.store).await;
     let metrics = Metrics::default();
     let retention = retention_of(&running.store, &running.queue, settings, &metrics);
     retention.run_round(&CancellationToken::new()).await;

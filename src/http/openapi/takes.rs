@@ -11,7 +11,7 @@ use utoipa::{IntoParams, PartialSchema as _, ToSchema};
 
 use crate::broadcast::Broadcaster;
 use crate::clock::Clock;
-use crate::domain::ids::{CharacteristicId, EpisodeId, SampleId, ViolationId};
+use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId, SampleId, ViolationId};
 use crate::health::Health;
 use crate::http::InputSettings;
 use crate::http::admission::Admitted;
@@ -27,6 +27,7 @@ use crate::http::openapi::contract::{Body, Caller, Contract, Takes};
 use crate::http::openapi::document::Document;
 use crate::http::ws::SocketParts;
 use crate::metrics::Exposition;
+use crate::notify::Plan;
 use crate::protocol::rest::{BatchRequest, ConnectionNumber};
 use crate::protocol::schema::{HeaderKey, Key};
 use crate::services::{AlertManager, Catalog, ControlLimitService, ForeignEvents, RunLengths, SpcEngine};
@@ -162,7 +163,7 @@ macro_rules! ids {
     )*};
 }
 
-ids! { CharacteristicId: 1, SampleId: 1, ViolationId: 4, EpisodeId: 1, ConnectionNumber: 1, }
+ids! { CharacteristicId: 1, SampleId: 1, ViolationId: 4, EpisodeId: 1, DeliveryId: 1, ConnectionNumber: 1, }
 
 impl Takes for Admitted {
     fn tell(contract: &mut Contract) {
@@ -196,6 +197,7 @@ impl Part for Document {}
 impl Part for Health {}
 impl Part for InputSettings {}
 impl Part for Exposition {}
+impl Part for Plan {}
 impl Part for RunLengths {}
 impl Part for StreamParts {}
 

@@ -3,6 +3,7 @@
 mod characteristic;
 mod connection;
 mod definition;
+mod delivery;
 mod event;
 mod exclusion;
 mod foreign;
@@ -36,6 +37,7 @@ pub use connection::{
 };
 pub(super) use definition::given;
 pub use definition::{PatchCharacteristic, PutCharacteristic};
+pub use delivery::{AttemptView, DeliveryDetailView, DeliveryView, NoticeView};
 pub use event::{EventMessageView, EventsView};
 pub use exclusion::Exclude;
 pub use foreign::{
@@ -50,8 +52,8 @@ pub use limits::{
     Recalculate, RecalculationView, SetLimits, SpecificationView, ZoneLinesView,
 };
 pub use query::{
-    BatchQuery, CharacteristicQuery, ChartQuery, DeleteQuery, EpisodeQuery, EventsQuery, MAX_PICTURED,
-    PageQuery, PictureQuery, SampleQuery, StatsQuery, ViolationQuery,
+    BatchQuery, CharacteristicQuery, ChartQuery, DeleteQuery, DeliveryQuery, EpisodeQuery, EventsQuery,
+    MAX_PICTURED, PageQuery, PictureQuery, SampleQuery, StatsQuery, ViolationQuery,
 };
 pub use run_length::{InControlArl, RulesAnswer};
 pub use sample::{BatchItem, BatchRequest, BatchView, ItemError, RecordedView, SampleRequest, SampleView};

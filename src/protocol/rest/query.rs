@@ -4,6 +4,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::domain::alarm::AlarmState;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::episode::EpisodeStatus;
 use crate::domain::ids::{CharacteristicId, EpisodeId, SampleId};
 use crate::domain::rules::Severity;
@@ -185,6 +186,29 @@ pub struct EpisodeQuery {
     pub severity: Option<Severity>,
     /// Those of characteristics in this group or below it.
     pub group: Option<String>,
+    /// From this time on.
+    #[param(value_type = Option<Moment>)]
+    pub from: Option<String>,
+    /// Before this time.
+    #[param(value_type = Option<Moment>)]
+    pub to: Option<String>,
+    /// How many to pass over.
+    #[param(minimum = 0, maximum = 9007199254740991i64, default = 0)]
+    pub offset: Option<u64>,
+    /// How many to tell.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub limit: Option<u64>,
+}
+
+/// `GET /deliveries`. `from` and `to` are about when they were made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryQuery {
+    /// To this receiver.
+    pub receiver: Option<String>,
+    pub state: Option<DeliveryState>,
+    pub episode_id: Option<EpisodeId>,
+    pub characteristic_id: Option<CharacteristicId>,
     /// From this time on.
     #[param(value_type = Option<Moment>)]
     pub from: Option<String>,

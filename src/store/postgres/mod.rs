@@ -37,6 +37,16 @@ const POSITION: &str = "strpos";
 /// The tags of characteristic `c`, to be compared with one.
 const HAS_TAG: &str = "jsonb_array_elements_text(c.tags::jsonb) t WHERE t = ";
 
+/// The database's clock, in microseconds.
+const NOW: &str = "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)";
+/// What a SELECT says so that others wait for the rows.
+const LOCKING: &str = " FOR UPDATE";
+/// What a SELECT says so that others pass over the rows.
+const LEASING: &str = " FOR UPDATE SKIP LOCKED";
+
+/// Connections for what is not of the log: the dispatcher's, and one that the receivers share.
+const APART_CONNECTIONS: u32 = 2;
+
 /// How often a transaction that the server still works on is asked about again.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -50,7 +60,13 @@ pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migratio
 pub(super) struct Database {
     writer: PgPool,
     readers: PgPool,
+    apart: PgPool,
     patience: Duration,
+}
+
+/// A transaction that writes what is not of the log.
+pub(super) struct Apart {
+    pub(super) open: sqlx::Transaction<'static, Postgres>,
 }
 
 /// A transaction that holds the head's lock.
@@ -85,8 +101,12 @@ impl Database {
             // A round trip for each commit; a connection that broke is noticed by `begin`, which tries again.
             .test_before_acquire(false)
             .acquire_timeout(patience * 2)
-            .connect_with(writing)
+            .connect_with(writing.clone())
             .await?;
+        let apart = PgPoolOptions::new()
+            .max_connections(APART_CONNECTIONS)
+            .acquire_timeout(patience * 2)
+            .connect_lazy_with(writing);
         migrate(&options, settings).await?;
         let head = {
             let mut connection = writer.acquire().await?;
@@ -99,7 +119,7 @@ impl Database {
             .acquire_timeout(patience)
             .connect_with(reading)
             .await?;
-        Ok((Self { writer, readers, patience }, head))
+        Ok((Self { writer, readers, apart, patience }, head))
     }
 
     pub(super) async fn reader(&self) -> Result<PoolConnection<Postgres>, StoreError> {
@@ -158,8 +178,17 @@ impl Database {
         tokio::time::timeout(self.patience * 2, asked).await.map_err(timed_out)?
     }
 
+    /// Begins to write what is not of the log, without the head's lock.
+    ///
+    /// # Cancel safety
+    /// Must not be given up, as [`Database::moment`] says.
+    pub(super) async fn begin_apart(&self) -> Result<Apart, StoreError> {
+        Ok(Apart { open: self.apart.begin().await? })
+    }
+
     pub(super) async fn close(&self) {
         self.readers.close().await;
+        self.apart.close().await;
         self.writer.close().await;
     }
 }

@@ -28,6 +28,24 @@ pub async fn page(
     rows.iter().map(event_from).collect()
 }
 
+/// Those about episodes that stand after one position and up to another.
+pub async fn episode_events(
+    connection: &mut Connection,
+    (after, until): (u64, u64),
+    limit: u32,
+) -> Result<Vec<Arc<LoggedEvent>>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT seq, characteristic_id, revision, type, history, payload FROM events \
+         WHERE type = 'episode' AND seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3",
+    )
+    .bind(i64::try_from(after).unwrap_or(i64::MAX))
+    .bind(i64::try_from(until).unwrap_or(i64::MAX))
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(event_from).collect()
+}
+
 fn event_from(row: &Row) -> Result<Arc<LoggedEvent>, StoreError> {
     let seq: i64 = row.try_get("seq")?;
     let read = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {

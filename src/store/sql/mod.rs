@@ -11,6 +11,7 @@ pub(in crate::store) mod episodes;
 pub(in crate::store) mod foreign;
 pub(in crate::store) mod head;
 pub(in crate::store) mod idempotency;
+pub(in crate::store) mod ledger;
 pub(in crate::store) mod log;
 pub(in crate::store) mod phases;
 pub(in crate::store) mod reason_codes;
@@ -23,7 +24,7 @@ use std::collections::BTreeSet;
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Connection, Db, HAS_TAG, POSITION, Row};
+use super::{Connection, Db, HAS_TAG, LEASING, LOCKING, NOW, POSITION, Row};
 use crate::domain::violation::Acknowledgement;
 use crate::store::rows::{Cause, time};
 

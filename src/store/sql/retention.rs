@@ -12,14 +12,17 @@ use crate::store::{RemovedOf, StoreError};
 /// next verdict has a whole window even after many of them were excluded, and an exclusion finds what it judges again.
 const KEPT_SAMPLES: i64 = 4 * MAX_WINDOW as i64;
 
-/// The position of the newest of the oldest `limit` events, as far as they are older than a time without a break.
+/// The position of the newest of the oldest `limit` events, as far as they are older than a time without a break, and
+/// none is an episode's that the dispatcher has not taken yet.
 pub async fn log_until(
     connection: &mut Connection,
     before_micros: i64,
     limit: u32,
 ) -> Result<Option<u64>, StoreError> {
     let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT seq, at FROM events WHERE seq > (SELECT floor FROM log_head) ORDER BY seq LIMIT $1",
+        "SELECT seq, at FROM events WHERE seq > (SELECT floor FROM log_head) AND seq < COALESCE(\
+           (SELECT MIN(seq) FROM events WHERE type = 'episode' AND seq > (SELECT seq FROM notify_cursor)), \
+           (SELECT seq + 1 FROM log_head)) ORDER BY seq LIMIT $1",
     )
     .bind(i64::from(limit))
     .fetch_all(connection)

@@ -10,11 +10,13 @@ mod lock;
 pub(super) mod sql;
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Sqlite, SqlitePool};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::store::{LogHead, Settings, StoreError};
 
@@ -26,6 +28,13 @@ type Row = sqlx::sqlite::SqliteRow;
 const POSITION: &str = "instr";
 /// The tags of characteristic `c`, to be compared with one.
 const HAS_TAG: &str = "json_each(c.tags) t WHERE t.value = ";
+
+/// The database's clock, in microseconds (it tells milliseconds).
+const NOW: &str = "CAST(ROUND(unixepoch('subsec') * 1000.0) * 1000 AS INTEGER)";
+/// What a SELECT says so that others wait for the rows: here, nobody else writes.
+const LOCKING: &str = "";
+/// What a SELECT says so that others pass over the rows.
+const LEASING: &str = "";
 
 /// 64 MiB (in KiB, as SQLite says it): the hot pages of the indexes.
 const WRITER_CACHE: &str = "-65536";
@@ -39,8 +48,16 @@ pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migratio
 pub(super) struct Database {
     writer: SqlitePool,
     readers: SqlitePool,
-    path: std::sync::Arc<std::path::Path>,
-    lock: std::sync::Arc<lock::FileLock>,
+    path: Arc<std::path::Path>,
+    lock: Arc<lock::FileLock>,
+    /// One permit: the turn of who writes what is not of the log.
+    apart: Arc<Semaphore>,
+}
+
+/// A transaction that writes what is not of the log.
+pub(super) struct Apart {
+    pub(super) open: sqlx::Transaction<'static, Sqlite>,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Database {
@@ -59,11 +76,12 @@ impl Database {
             .pragma("wal_autocheckpoint", settings.wal_autocheckpoint_pages.to_string())
             .pragma("cache_size", WRITER_CACHE);
         let path = lock::real_path(options.get_filename());
-        let lock = std::sync::Arc::new(lock::FileLock::acquire(&path)?);
+        let lock = Arc::new(lock::FileLock::acquire(&path)?);
         let unusable =
             |source| StoreError::Unusable { database: path.display().to_string(), source: Box::new(source) };
         let (writer, readers, head) = connect(settings, options).await.map_err(unusable)?;
-        Ok((Self { writer, readers, path: path.clone().into(), lock }, head))
+        let apart = Arc::new(Semaphore::new(1));
+        Ok((Self { writer, readers, path: path.clone().into(), lock, apart }, head))
     }
 
     pub(super) fn path(&self) -> &std::path::Path {
@@ -92,6 +110,15 @@ impl Database {
         let mut open = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let head = sql::head::read(&mut open).await?;
         Ok((open, head))
+    }
+
+    /// Takes the same lock for what is not of the log. One of these waits for it at most: who commits has the next turn.
+    ///
+    /// # Cancel safety
+    /// As [`Database::begin`].
+    pub(super) async fn begin_apart(&self) -> Result<Apart, StoreError> {
+        let turn = Arc::clone(&self.apart).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        Ok(Apart { open: self.writer.begin_with("BEGIN IMMEDIATE").await?, _turn: turn })
     }
 
     pub(super) async fn close(&self) {

@@ -8,6 +8,7 @@ use andon::app::{App, AppError};
 use andon::bus::EventBus;
 use andon::clock::Clock;
 use andon::health::Health;
+use andon::notify::AlertNotifier;
 use andon::protocol::event::LoggedEvent;
 use andon::settings::Settings;
 use serde_json::{Value, json};
@@ -22,6 +23,7 @@ pub struct TestAppBuilder {
     settings: Settings,
     directory: Arc<TempDir>,
     clock: Option<Clock>,
+    notifiers: Vec<(&'static str, Arc<dyn AlertNotifier>)>,
 }
 
 /// An application that runs until it is stopped or dropped.
@@ -52,6 +54,12 @@ impl TestAppBuilder {
         self
     }
 
+    /// A receiver of its own.
+    pub fn notifier(mut self, name: &'static str, notifier: Arc<dyn AlertNotifier>) -> Self {
+        self.notifiers.push((name, notifier));
+        self
+    }
+
     /// Starts on the database of an application that was stopped.
     pub fn on_database_of(mut self, other: &Arc<TempDir>) -> Self {
         self.directory = Arc::clone(other);
@@ -67,7 +75,11 @@ impl TestAppBuilder {
     pub async fn try_spawn(mut self) -> Result<TestApp, AppError> {
         super::name_tls_provider();
         self.settings.store.url = address_of(&self.directory.path().join("andon.db"));
-        let app = App::builder(self.settings).clock(self.clock.unwrap_or_else(Clock::system)).build().await?;
+        let mut builder = App::builder(self.settings).clock(self.clock.unwrap_or_else(Clock::system));
+        for (name, notifier) in self.notifiers {
+            builder = builder.notifier(name, notifier);
+        }
+        let app = builder.build().await?;
         let (address, bus, health) = (app.address(), app.bus(), app.health());
         let stop = CancellationToken::new();
         let services = Services {
@@ -105,7 +117,7 @@ impl TestApp {
         settings.http.workers = 2;
         settings.broadcast.first_words_ms = 0; // who says nothing hears at once
         let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        TestAppBuilder { settings, directory, clock: None }
+        TestAppBuilder { settings, directory, clock: None, notifiers: vec![] }
     }
 
     /// Starts an application with the settings of tests.

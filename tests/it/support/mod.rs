@@ -12,9 +12,11 @@ mod load;
 mod plan;
 mod process;
 mod raw;
+mod receiver;
 mod services;
 mod socket;
 mod stream;
+mod webhook;
 
 pub use answer::Answer;
 pub use app::{TestApp, TestAppBuilder};
@@ -27,9 +29,11 @@ pub use load::{Answered, Load, acknowledge};
 pub use plan::{Outcome, Step, plan};
 pub use process::Process;
 pub use raw::{RawSocket, close_code};
-pub use services::{Services, TestServices, sample};
+pub use receiver::{TestReceiver, Treatment};
+pub use services::{Services, TestServices, sample, tell_nobody};
 pub use socket::TestSocket;
 pub use stream::Stream;
+pub use webhook::TestWebhook;
 
 use std::time::Duration;
 

@@ -74,6 +74,13 @@ impl TestServices {
     }
 }
 
+/// Passes over all notices, as a dispatcher without receivers would: only then the log may forget them.
+pub async fn tell_nobody(store: &Store) {
+    let (from, to) =
+        (store.notify_cursor().await.expect("a cursor"), store.head().await.expect("a head").seq);
+    assert!(store.take_notices((from, to), &[]).await.expect("the ledger takes them"), "nobody else does");
+}
+
 impl Services {
     /// A characteristic with all eight rules, without limits yet.
     pub async fn given(&self, chart: ChartKind, sizes: std::ops::RangeInclusive<u32>) -> CharacteristicId {

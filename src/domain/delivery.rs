@@ -1,0 +1,90 @@
+//! A delivery: one notice to one receiver, tried until it is over.
+//!
+//! ```text
+//! pending ─► leased ─► delivered
+//!              │  ▲
+//!              ▼  │ when it is due again
+//!       retrying, uncertain        otherwise: dead, expired
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+/// How far a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Nobody has tried yet.
+    Pending,
+    /// Somebody tries, and has a while for it.
+    Leased,
+    /// The newest attempt failed; there will be another.
+    Retrying,
+    /// Of the newest attempt it is not known whether it arrived; there will be another, under the same name.
+    Uncertain,
+    /// The receiver has taken it.
+    Delivered,
+    /// The receiver will never take it.
+    Dead,
+    /// It came to nothing as long as it was of use.
+    Expired,
+}
+
+impl DeliveryState {
+    /// Whether nothing will be tried any more by itself.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Delivered | Self::Dead | Self::Expired)
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptOutcome {
+    /// The receiver has taken it.
+    Delivered,
+    /// Not this time: the same may go through later.
+    Transient,
+    /// Never: the receiver refuses this, or cannot be told it.
+    Permanent,
+    /// Not known: the connection, or the process, ended before there was an answer.
+    Uncertain,
+}
+
+impl AttemptOutcome {
+    /// Its name, as the wire says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Transient => "transient",
+            Self::Permanent => "permanent",
+            Self::Uncertain => "uncertain",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::episode::EpisodeChange;
+
+    #[test]
+    fn words_are_those_of_the_wire() {
+        for outcome in [
+            AttemptOutcome::Delivered,
+            AttemptOutcome::Transient,
+            AttemptOutcome::Permanent,
+            AttemptOutcome::Uncertain,
+        ] {
+            assert_eq!(serde_json::json!(outcome), outcome.as_str());
+        }
+        for change in [
+            EpisodeChange::Opened,
+            EpisodeChange::Worsened,
+            EpisodeChange::Acknowledged,
+            EpisodeChange::Lapsed,
+            EpisodeChange::Closed,
+        ] {
+            assert_eq!(serde_json::json!(change), change.as_str());
+        }
+    }
+}

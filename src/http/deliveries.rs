@@ -1,0 +1,136 @@
+//! `/deliveries`: what people were told, to whom, and how it went.
+
+use actix_web::web::{Data, Path};
+
+use crate::domain::ids::{DeliveryId, ViolationId};
+use crate::http::answer::Done;
+use crate::http::auth::{Authorized, Operate, Read};
+use crate::http::error::{ApiError, Kind};
+use crate::http::input::{self, NoQuery, Query, page, page_of};
+use crate::notify::{Plan, delivery_name};
+use crate::protocol::rest::{
+    AttemptView, DeliveryDetailView, DeliveryQuery, DeliveryView, NoticeView, PageQuery, PageView,
+};
+use crate::store::{AttemptRecord, DeliveryFilter, DeliveryRecord, NoticeRecord, Retried, Store};
+
+/// `GET /deliveries`, newest first.
+pub async fn list(
+    _: Authorized<Read>,
+    store: Data<Store>,
+    times: Data<input::Settings>,
+    query: Query<DeliveryQuery>,
+) -> Result<Done<PageView<DeliveryView>>, ApiError> {
+    let query = query.0;
+    let page = page(query.offset, query.limit)?;
+    let filter = DeliveryFilter {
+        receiver: query.receiver,
+        state: query.state,
+        episode_id: query.episode_id,
+        characteristic_id: query.characteristic_id,
+        from: times.bound("from", query.from.as_deref())?,
+        to: times.bound("to", query.to.as_deref())?,
+        after_seq: None,
+    };
+    let found = store.deliveries(&filter, page).await?;
+    Ok(Done(page_of(found.items.into_iter().map(view).collect(), found.total, page)))
+}
+
+/// `GET /deliveries/{id}`.
+pub async fn one(
+    _: Authorized<Read>,
+    store: Data<Store>,
+    id: Path<DeliveryId>,
+    _: NoQuery,
+) -> Result<Done<DeliveryDetailView>, ApiError> {
+    let (delivery, attempts) = store.delivery(*id).await?.ok_or_else(|| unknown(*id))?;
+    let attempts = attempts.into_iter().map(attempt).collect();
+    Ok(Done(DeliveryDetailView { delivery: view(delivery), attempts }))
+}
+
+/// `POST /deliveries/{id}/retry`.
+pub async fn retry(
+    _: Authorized<Operate>,
+    store: Data<Store>,
+    plan: Data<Plan>,
+    id: Path<DeliveryId>,
+    _: NoQuery,
+) -> Result<Done<DeliveryView>, ApiError> {
+    match plan.retry(&store, *id).await? {
+        Retried::Due => {}
+        Retried::Leased => {
+            let text = format!("delivery {id} is being tried just now");
+            return Err(ApiError::new(Kind::DeliveryUnderWay, text));
+        }
+        Retried::Unknown => return Err(unknown(*id)),
+    }
+    let (delivery, _) = store.delivery(*id).await?.ok_or_else(|| unknown(*id))?;
+    Ok(Done(view(delivery)))
+}
+
+/// `GET /violations/{id}/deliveries`: of the notices that came after it, of its episode; newest first.
+pub async fn of_violation(
+    _: Authorized<Read>,
+    store: Data<Store>,
+    id: Path<ViolationId>,
+    query: Query<PageQuery>,
+) -> Result<Done<PageView<DeliveryView>>, ApiError> {
+    let page = page(query.0.offset, query.0.limit)?;
+    let unknown = || ApiError::new(Kind::UnknownViolation, format!("violation {id} does not exist"));
+    let record = store.violation(*id).await?.ok_or_else(unknown)?;
+    let Some(episode) = record.violation.episode_id else {
+        return Ok(Done(page_of(Vec::new(), 0, page))); // of the past: nobody is told
+    };
+    let filter = DeliveryFilter {
+        episode_id: Some(episode),
+        after_seq: Some(record.seq),
+        ..DeliveryFilter::default()
+    };
+    let found = store.deliveries(&filter, page).await?;
+    Ok(Done(page_of(found.items.into_iter().map(view).collect(), found.total, page)))
+}
+
+/// A notice as it is told with its episode.
+pub(super) fn notice(record: NoticeRecord) -> NoticeView {
+    NoticeView {
+        seq: record.seq,
+        change: record.change,
+        timestamp: record.at,
+        deliveries: record.deliveries.into_iter().map(view).collect(),
+    }
+}
+
+fn unknown(id: DeliveryId) -> ApiError {
+    ApiError::new(Kind::UnknownDelivery, format!("delivery {id} does not exist"))
+}
+
+fn view(record: DeliveryRecord) -> DeliveryView {
+    DeliveryView {
+        id: record.id,
+        delivery_id: record.id,
+        name: delivery_name(&record.epoch, record.id),
+        seq: record.seq,
+        episode_id: record.episode_id,
+        characteristic_id: record.characteristic_id,
+        change: record.change,
+        receiver: record.receiver,
+        recipient: Some(record.recipient).filter(|recipient| !recipient.is_empty()),
+        step: record.step,
+        state: record.state,
+        reason: record.reason,
+        attempt_total: record.attempts,
+        created_at: record.created_at,
+        due_at: record.due_at,
+        useful_until: record.useful_until,
+        ended_at: record.ended_at,
+    }
+}
+
+fn attempt(record: AttemptRecord) -> AttemptView {
+    AttemptView {
+        number: record.number,
+        started_at: record.started_at,
+        duration_ms: record.duration.map(|duration| duration.as_secs_f64() * 1e3),
+        outcome: record.outcome,
+        detail: record.detail,
+    }
+}

@@ -1,0 +1,112 @@
+//! Delivers alerts to receivers, at least once: one [worker](super::worker) for each receiver, and a sweeper.
+//!
+//! Knows the ledger and the notifiers; knows nothing of sockets, HTTP or the event bus.
+//!
+//! * **The sweeper** gives up what is of no use any more, whoever it was for (a receiver may be gone from the settings),
+//!   removes what has had its time, and measures what waits.
+//! * **Stops** when all of them have.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info_span, warn};
+
+use crate::error_chain::error_chain;
+use crate::metrics::{Kind, Metrics};
+use crate::notify::receivers::Receivers;
+use crate::notify::settings::Settings;
+use crate::notify::worker::{Patience, Worker};
+use crate::store::{Store, StoreError};
+
+/// Rows that the sweeper changes in one transaction, at most.
+const STEP_ROWS: u32 = 500;
+
+/// Everything that tells receivers.
+#[derive(Debug)]
+pub struct Deliverer {
+    store: Store,
+    receivers: Arc<Receivers>,
+    metrics: Metrics,
+    settings: Settings,
+}
+
+impl Deliverer {
+    pub(super) fn new(store: Store, receivers: Arc<Receivers>, metrics: Metrics, settings: Settings) -> Self {
+        Self { store, receivers, metrics, settings }
+    }
+
+    /// Runs until `stop`. Ends early only if a worker does, which none is meant to.
+    pub async fn run(self, stop: CancellationToken) {
+        if let Err(error) = self.store.release_leases().await {
+            warn!(error = %error_chain(&error), "could not release leases, they end by themselves");
+        }
+        let patience = Patience {
+            poll_interval: Duration::from_millis(self.settings.poll_interval_ms.max(1)),
+            stop_grace: Duration::from_millis(self.settings.stop_grace_ms),
+        };
+        let mut tasks = JoinSet::new();
+        for receiver in self.receivers.iter() {
+            let span = info_span!("receiver", receiver.name = receiver.settings.name);
+            let worker =
+                Worker::new(receiver.clone(), self.store.clone(), self.metrics.notifying.clone(), patience);
+            tasks.spawn(worker.run(stop.clone()).instrument(span));
+        }
+        let to_stop = stop.clone();
+        tasks.spawn(self.sweep(to_stop).instrument(info_span!("sweeper")));
+        while let Some(ended) = tasks.join_next().await {
+            if !stop.is_cancelled() {
+                return; // the process stops with an error
+            }
+            drop(ended);
+        }
+    }
+
+    async fn sweep(self, stop: CancellationToken) {
+        let interval = Duration::from_millis(self.settings.sweep_interval_ms.max(1));
+        let mut is_failing = false;
+        while !stop.is_cancelled() {
+            match self.sweep_once(&stop).await {
+                Ok(()) => is_failing = false,
+                Err(error) if !std::mem::replace(&mut is_failing, true) => {
+                    warn!(error = %error_chain(&error), "could not look through the delivery ledger, trying again");
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep(interval) => {}
+            }
+        }
+    }
+
+    async fn sweep_once(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+        while !stop.is_cancelled() {
+            let expired = self.store.expire_deliveries(STEP_ROWS).await?;
+            if expired == 0 {
+                break;
+            }
+            warn!(deliveries = expired, "deliveries came to nothing as long as they were of use");
+            self.metrics.notifying.expired(expired);
+        }
+        let kept = Duration::from_secs(24 * 60 * 60 * u64::from(self.settings.kept_days));
+        while !stop.is_cancelled() && !kept.is_zero() {
+            let removed = self.store.remove_notices(kept, STEP_ROWS).await?;
+            if removed == 0 {
+                break;
+            }
+            self.metrics.rows_removed.get_or_create(&Kind { kind: "notices" }).inc_by(removed);
+        }
+        let backlogs = self.store.backlogs().await?;
+        for receiver in self.receivers.iter() {
+            let name = receiver.settings.name.as_str();
+            let backlog = backlogs.get(name);
+            let age = backlog.and_then(|backlog| backlog.oldest_age).unwrap_or_default();
+            let waiting = backlog.map_or(0, |backlog| backlog.waiting);
+            self.metrics.notifying.set_backlog(&name.into(), waiting, age);
+        }
+        Ok(())
+    }
+}

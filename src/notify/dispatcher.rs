@@ -1,0 +1,201 @@
+//! From the log to the ledger: reads what is new about episodes, asks the routes who is told, and stores a delivery for
+//! each.
+//!
+//! Knows the store and the routes; knows nothing of how receivers are told.
+//!
+//! * **State**: the cursor, in the database. It moves in the transaction that stores what was read, so that each notice is
+//!   taken once, whatever dies when. Retention never removes what has not been taken.
+//! * **Woken** by the watched position of the log, or by a timer.
+//! * **Full**: the log is the queue; a page is taken at a time.
+//! * **Late or failing**: tried again at the next wake-up, and told once; nothing is passed over. Nobody waits for it.
+//! * **Several processes** on one database: the cursor's row is the lock; who finds it moved reads on from there.
+//! * **Dies**: the next one goes on at the cursor. **Stops**: between two pages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::error_chain::error_chain;
+use crate::metrics::Metrics;
+use crate::notify::receivers::Receivers;
+use crate::notify::routes::{Routes, Subject};
+use crate::protocol::episode::EpisodeUpdate;
+use crate::protocol::event::LoggedEvent;
+use crate::protocol::notice::Notice;
+use crate::protocol::payload::ViolationView;
+use crate::store::{NewDelivery, NewNotice, Store, StoreError};
+
+/// Where it is in the log.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The cursor as it is stored.
+    cursor: u64,
+    /// Up to where nothing is left to take; the cursor is not moved for other kinds of events.
+    read: u64,
+}
+
+impl Place {
+    fn at(cursor: u64) -> Self {
+        Self { cursor, read: cursor }
+    }
+}
+
+/// Follows the log on behalf of the receivers.
+#[derive(Debug)]
+pub struct Dispatcher {
+    store: Store,
+    receivers: Arc<Receivers>,
+    routes: Routes,
+    metrics: Metrics,
+    poll_interval: Duration,
+    page_notices: u32,
+    /// `None`: to be read, since it is not known whether it was moved.
+    place: Option<Place>,
+    is_failing: bool,
+}
+
+impl Dispatcher {
+    /// A dispatcher that goes on at the stored cursor.
+    pub(super) fn new(
+        store: Store,
+        receivers: Arc<Receivers>,
+        routes: Routes,
+        metrics: Metrics,
+        (poll_interval, page_notices): (Duration, u32),
+    ) -> Self {
+        let page_notices = page_notices.max(1);
+        Self {
+            store,
+            receivers,
+            routes,
+            metrics,
+            poll_interval,
+            page_notices,
+            place: None,
+            is_failing: false,
+        }
+    }
+
+    /// Runs until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut committed = self.store.committed();
+        committed.mark_changed(); // what was committed before this moment, too
+        while !stop.is_cancelled() {
+            let head = *committed.borrow_and_update();
+            let done = self.take_up_to(head, &stop).await;
+            self.tell(done);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Ok(()) = committed.changed(), if !self.is_failing => {}
+                () = sleep(self.poll_interval) => {}
+            }
+        }
+    }
+
+    /// Tells that it fails, and that it works again, once each.
+    fn tell(&mut self, done: Result<(), StoreError>) {
+        match done {
+            Ok(()) => self.is_failing = false,
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    let chain = error_chain(&error).to_string();
+                    warn!(error = chain, "could not take notices into the ledger, trying again");
+                }
+            }
+        }
+    }
+
+    /// Takes everything up to a position, page by page.
+    async fn take_up_to(&mut self, head: u64, stop: &CancellationToken) -> Result<(), StoreError> {
+        while !stop.is_cancelled() {
+            let mut place = match self.place.take() {
+                Some(place) => place,
+                None => Place::at(self.store.notify_cursor().await?),
+            };
+            let events = if place.read < head {
+                self.store.episode_events((place.read, head), self.page_notices).await?
+            } else {
+                Vec::new()
+            };
+            let Some(last) = events.last() else {
+                // Nothing to store: what is passed over here is passed over as quickly by the next process.
+                place.read = place.read.max(head);
+                self.place = Some(place);
+                break;
+            };
+            let notices = self.notices(&events).await?;
+            if self.store.take_notices((place.cursor, last.seq), &notices).await? {
+                self.place = Some(Place::at(last.seq));
+                self.announce(&notices);
+            } // otherwise another process was first
+        }
+        Ok(())
+    }
+
+    /// What is to be stored of these events.
+    async fn notices(&self, events: &[Arc<LoggedEvent>]) -> Result<Vec<NewNotice>, StoreError> {
+        let ids = events.iter().map(|event| event.characteristic_id);
+        let known = self.store.characteristics_by_id(ids).await?;
+        let mut notices = Vec::with_capacity(events.len());
+        for event in events {
+            let Some(update) = event.episode_update() else {
+                error!(event.seq = event.seq, "an episode event cannot be understood, nobody is told of it");
+                continue;
+            };
+            let of = known.get(&event.characteristic_id);
+            let tags: &[String] = of.map_or(&[], |characteristic| &characteristic.definition.tags);
+            let deliveries = self.deliveries(&Subject::of(&update, tags));
+            let violation = match of {
+                Some(of) => self
+                    .store
+                    .violation(update.episode.newest_violation_id)
+                    .await?
+                    .map(|record| ViolationView::new(&record.violation, of)),
+                None => None,
+            };
+            notices.push(notice(event.seq, update, violation, deliveries));
+        }
+        Ok(notices)
+    }
+
+    fn deliveries(&self, subject: &Subject<'_>) -> Vec<NewDelivery> {
+        let to = |name: &str| self.receivers.named(name).expect("routes lead to receivers that are there");
+        let receivers = self.routes.receivers_of(subject).into_iter().map(to);
+        let deliveries = receivers.flat_map(|receiver| {
+            let useful_for = Duration::from_secs(60 * u64::from(receiver.settings.useful_minutes));
+            receiver.notifier.recipients().into_iter().map(move |recipient| NewDelivery {
+                receiver: receiver.settings.name.clone(),
+                recipient,
+                step: 0,
+                useful_for,
+            })
+        });
+        deliveries.collect()
+    }
+
+    fn announce(&self, notices: &[NewNotice]) {
+        for notice in notices {
+            self.metrics.notifying.noticed(notice.change.as_str());
+            for delivery in &notice.deliveries {
+                if let Some(receiver) = self.receivers.named(&delivery.receiver) {
+                    receiver.wake.notify_one();
+                }
+            }
+        }
+    }
+}
+
+fn notice(
+    seq: u64,
+    update: EpisodeUpdate,
+    violation: Option<ViolationView>,
+    deliveries: Vec<NewDelivery>,
+) -> NewNotice {
+    let (episode_id, characteristic_id) = (update.episode.id, update.episode.characteristic_id);
+    let change = update.change;
+    let body = serde_json::to_string(&Notice { update, violation }).expect("names, numbers and times encode");
+    NewNotice { seq, episode_id, characteristic_id, change, body, deliveries }
+}

@@ -1,0 +1,107 @@
+//! From the event log to people and systems: who is told what, until they have it.
+//!
+//! ```text
+//! log ─► Dispatcher ─► ledger ─► Deliverer ─► AlertNotifier ─► receiver
+//! ```
+//!
+//! What is told is what is new about an *episode* (see [`domain::episode`](crate::domain::episode)): dozens of violations
+//! are one thing for people. The [`Dispatcher`] stores a delivery for each receiver that the [`Routes`] name; the
+//! [`Deliverer`] tries each until it is over, and records every attempt. Nothing here can delay or fail a sample, an
+//! acknowledgement, or another receiver.
+//!
+//! Knows the store, the wire and the domain; knows no sockets, no HTTP and no bus.
+//!
+//! An integrator adds a receiver with an [`AlertNotifier`], or with a [`ViolationNotifier`] made one by [`Adapted`], and
+//! checks it with [`contract`].
+
+mod adapter;
+mod backoff;
+mod breaker;
+pub mod contract;
+mod deliverer;
+mod dispatcher;
+mod log;
+mod notifier;
+mod receivers;
+mod routes;
+mod sample;
+mod settings;
+pub mod webhook;
+mod wording;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use adapter::{Adapted, ViolationNotifier};
+pub use deliverer::Deliverer;
+pub use dispatcher::Dispatcher;
+pub use log::LogNotifier;
+pub use notifier::{Alert, AlertNotifier, Failure, NotifyError, Receipt};
+pub use receivers::{OwnNotifiers, Receiver, Receivers};
+pub use routes::{Routes, Subject};
+pub use sample::sample_alert;
+pub use settings::{ReceiverSettings, RouteSettings, Settings, SettingsError};
+
+use crate::clock::Clock;
+use crate::domain::ids::DeliveryId;
+use crate::metrics::Metrics;
+use crate::store::{Retried, Store, StoreError};
+
+/// Receivers and the routes to them, checked.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    receivers: Arc<Receivers>,
+    routes: Routes,
+    settings: Settings,
+}
+
+impl Plan {
+    /// What the settings and the embedding program say.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn new(settings: Settings, own: OwnNotifiers, clock: &Clock) -> Result<Self, SettingsError> {
+        let receivers = Receivers::new(&settings, own, clock)?;
+        let routes = Routes::new(&settings.routes, &receivers)?;
+        Ok(Self { receivers: Arc::new(receivers), routes, settings })
+    }
+
+    /// Who can be told.
+    pub fn receivers(&self) -> &Receivers {
+        &self.receivers
+    }
+
+    /// The two tasks that carry it out.
+    pub fn tasks(&self, store: &Store, metrics: &Metrics) -> (Dispatcher, Deliverer) {
+        let Self { receivers, routes, settings } = self.clone();
+        let poll_interval = Duration::from_millis(settings.poll_interval_ms.max(1));
+        let paging = (poll_interval, settings.page_notices);
+        let dispatcher =
+            Dispatcher::new(store.clone(), Arc::clone(&receivers), routes, metrics.clone(), paging);
+        (dispatcher, Deliverer::new(store.clone(), receivers, metrics.clone(), settings))
+    }
+
+    /// Tries a delivery again, whether it is over or waits.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn retry(&self, store: &Store, id: DeliveryId) -> Result<Retried, StoreError> {
+        let Some((delivery, _)) = store.delivery(id).await? else { return Ok(Retried::Unknown) };
+        let receiver = self.receivers.named(&delivery.receiver);
+        let minutes =
+            receiver.map_or_else(ReceiverSettings::default, |known| known.settings.clone()).useful_minutes;
+        let useful_for = Duration::from_secs(60 * u64::from(minutes));
+        let retried = store.retry_delivery(id, useful_for).await?;
+        if let Some(receiver) = receiver {
+            receiver.wake.notify_one();
+        }
+        Ok(retried)
+    }
+}
+
+/// The name of a delivery for its receiver, the same with every attempt. A restored database counts on from where it was:
+/// the name of its log keeps the ones of before apart.
+pub fn delivery_name(epoch: &str, id: DeliveryId) -> String {
+    format!("{epoch}-{id}")
+}

@@ -1,0 +1,168 @@
+//! Who can be told: the receivers of the settings, and those that the embedding program brings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::notify::log::LogNotifier;
+use crate::notify::notifier::AlertNotifier;
+use crate::notify::settings::{ReceiverSettings, Settings, SettingsError};
+use crate::notify::webhook::WebhookNotifier;
+
+/// The receiver of a bare installation.
+const LOG: &str = "log";
+
+/// Notifiers that the embedding program brings, by the name of their receiver.
+pub type OwnNotifiers = BTreeMap<String, Arc<dyn AlertNotifier>>;
+
+/// One receiver, ready to be told.
+#[derive(Clone)]
+pub struct Receiver {
+    /// How patiently; its name is in there.
+    pub settings: ReceiverSettings,
+    /// How it is told.
+    pub notifier: Arc<dyn AlertNotifier>,
+    /// A hint that something is due to it.
+    pub(super) wake: Arc<Notify>,
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// All receivers, in the order of the settings.
+#[derive(Debug, Clone)]
+pub struct Receivers(Vec<Receiver>);
+
+impl Receivers {
+    /// The receivers that the settings and the embedding program name. One that only the program names has the defaults.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn new(settings: &Settings, mut own: OwnNotifiers, clock: &Clock) -> Result<Self, SettingsError> {
+        let mut receivers = Vec::new();
+        let mut names = BTreeSet::new();
+        for (place, receiver) in settings.receivers.iter().enumerate() {
+            check_name(place, &receiver.name)?;
+            check_numbers(receiver)?;
+            if !names.insert(receiver.name.clone()) {
+                return Err(SettingsError::Twice(receiver.name.clone()));
+            }
+            let notifier = notifier(receiver, own.remove(&receiver.name), clock)?;
+            receivers.push(Receiver { settings: receiver.clone(), notifier, wake: Arc::default() });
+        }
+        for (place, (name, notifier)) in own.into_iter().enumerate() {
+            check_name(place, &name)?;
+            let settings = ReceiverSettings { name, ..ReceiverSettings::default() };
+            receivers.push(Receiver { settings, notifier, wake: Arc::default() });
+        }
+        if settings.receivers.is_empty() && receivers.iter().all(|receiver| receiver.settings.name != LOG) {
+            let settings =
+                ReceiverSettings { name: LOG.to_owned(), log: true, ..ReceiverSettings::default() };
+            receivers.push(Receiver { settings, notifier: Arc::new(LogNotifier), wake: Arc::default() });
+        }
+        Ok(Self(receivers))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Receiver> {
+        self.0.iter()
+    }
+
+    /// The one of this name.
+    pub fn named(&self, name: &str) -> Option<&Receiver> {
+        self.0.iter().find(|receiver| receiver.settings.name == name)
+    }
+}
+
+/// The one notifier that a receiver is told by.
+fn notifier(
+    receiver: &ReceiverSettings,
+    own: Option<Arc<dyn AlertNotifier>>,
+    clock: &Clock,
+) -> Result<Arc<dyn AlertNotifier>, SettingsError> {
+    let name = || receiver.name.clone();
+    match (own, receiver.log, &receiver.webhook) {
+        (Some(notifier), false, None) => Ok(notifier),
+        (None, true, None) => Ok(Arc::new(LogNotifier)),
+        (None, false, Some(webhook)) => {
+            let notifier = WebhookNotifier::new(webhook, clock.clone());
+            Ok(Arc::new(notifier.map_err(|error| SettingsError::Webhook(name(), error))?))
+        }
+        (None, false, None) => Err(SettingsError::NoKind(name())),
+        _ => Err(SettingsError::TwoKinds(name())),
+    }
+}
+
+fn check_name(place: usize, name: &str) -> Result<(), SettingsError> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let is_usable = (1..=64).contains(&name.len()) && name.chars().all(is_plain);
+    is_usable.then_some(()).ok_or(SettingsError::Name(place))
+}
+
+fn check_numbers(receiver: &ReceiverSettings) -> Result<(), SettingsError> {
+    let numbers = [
+        ("concurrency", receiver.concurrency.into()),
+        ("timeout_ms", receiver.timeout_ms),
+        ("backoff_ms", receiver.backoff_ms),
+        ("max_backoff_ms", receiver.max_backoff_ms),
+        ("useful_minutes", receiver.useful_minutes.into()),
+        ("breaker_failures", receiver.breaker_failures.into()),
+        ("breaker_pause_ms", receiver.breaker_pause_ms),
+    ];
+    match numbers.into_iter().find(|(_, number)| *number == 0u64) {
+        Some((key, _)) => Err(SettingsError::Zero { receiver: receiver.name.clone(), key }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> ReceiverSettings {
+        ReceiverSettings { name: name.to_owned(), log: true, ..ReceiverSettings::default() }
+    }
+
+    fn built(receivers: Vec<ReceiverSettings>, own: &[&str]) -> Result<Vec<String>, String> {
+        let settings = Settings { receivers, ..Settings::default() };
+        let notifier = |name: &&str| ((*name).to_owned(), Arc::new(LogNotifier) as Arc<dyn AlertNotifier>);
+        let built = Receivers::new(&settings, own.iter().map(notifier).collect(), &Clock::system());
+        let built = built.map_err(|error| error.to_string())?;
+        Ok(built.iter().map(|receiver| receiver.settings.name.clone()).collect())
+    }
+
+    #[test]
+    fn a_bare_installation_tells_its_log_and_whom_the_program_brings() {
+        assert_eq!(built(vec![], &[]), Ok(vec!["log".to_owned()]));
+        assert_eq!(built(vec![], &["scada"]), Ok(vec!["scada".to_owned(), "log".to_owned()]));
+        assert_eq!(built(vec![], &["log"]), Ok(vec!["log".to_owned()]), "its own");
+        assert_eq!(built(vec![named("night")], &[]), Ok(vec!["night".to_owned()]));
+    }
+
+    #[test]
+    fn a_receiver_of_no_kind_of_two_or_twice_is_refused() {
+        let refused = |receivers, own: &[&str]| built(receivers, own).expect_err("refused");
+        let silent = ReceiverSettings { log: false, ..named("scada") };
+        assert!(refused(vec![silent.clone()], &[]).contains("\"scada\" in notify.receivers is of no kind"));
+        assert_eq!(built(vec![silent], &["scada"]), Ok(vec!["scada".to_owned()]));
+        assert!(refused(vec![named("scada")], &["scada"]).contains("is of two kinds"));
+        let both = ReceiverSettings { webhook: Some(Default::default()), ..named("a") };
+        assert!(refused(vec![both], &[]).contains("is of two kinds"));
+        assert!(refused(vec![named("a"), named("a")], &[]).contains("\"a\" twice"));
+        for bad in ["", "a b", "a/b", "é", &"x".repeat(65)] {
+            assert!(refused(vec![named("a"), named(bad)], &[]).contains("receivers[1].name"), "{bad}");
+        }
+        let zero = ReceiverSettings { timeout_ms: 0, ..named("a") };
+        let told = refused(vec![zero], &[]);
+        assert_eq!(
+            told,
+            "the setting timeout_ms of the receiver \"a\" in notify.receivers must be at least 1"
+        );
+    }
+}

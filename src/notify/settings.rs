@@ -1,0 +1,154 @@
+//! Who is told what, and how patiently.
+
+use serde::Deserialize;
+
+use crate::domain::episode::EpisodeChange;
+use crate::domain::rules::Severity;
+use crate::notify::webhook::{self, WebhookError};
+
+/// Receivers, routes to them, and the ledger between.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Who can be told. None: the log of this process, and what the embedding program brings.
+    pub receivers: Vec<ReceiverSettings>,
+    /// What goes to whom, in order. None: everything to every receiver.
+    pub routes: Vec<RouteSettings>,
+    /// How often to look at the log and at the ledger without having been woken.
+    pub poll_interval_ms: u64,
+    /// Notices that are taken into the ledger in one transaction, at most.
+    pub page_notices: u32,
+    /// How long a stopping process waits for attempts under way; it must be shorter than `stop.grace_ms`.
+    pub stop_grace_ms: u64,
+    /// How long the ledger keeps what is over; 0: for ever.
+    pub kept_days: u32,
+    /// How often the ledger is looked through for what is of no use any more, or has had its time.
+    pub sweep_interval_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            receivers: Vec::new(),
+            routes: Vec::new(),
+            poll_interval_ms: 1_000,
+            page_notices: 200,
+            stop_grace_ms: 5_000,
+            kept_days: 90,
+            sweep_interval_ms: 10_000,
+        }
+    }
+}
+
+/// One receiver.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReceiverSettings {
+    /// What routes and the ledger call it.
+    pub name: String,
+    /// Whether it is the log of this process. One of a name that the embedding program has brought is that one.
+    pub log: bool,
+    /// The webhook that it is.
+    pub webhook: Option<webhook::Settings>,
+    /// Attempts at a time.
+    pub concurrency: u32,
+    /// How long an attempt may take.
+    pub timeout_ms: u64,
+    /// The first wait after a failure is up to this long; each further one up to twice the one before.
+    pub backoff_ms: u64,
+    /// The longest wait after a failure, and the longest that a receiver may ask for.
+    pub max_backoff_ms: u64,
+    /// What came to nothing for so long is of no use any more.
+    pub useful_minutes: u32,
+    /// Failures in a row after which the receiver is left alone for a while.
+    pub breaker_failures: u32,
+    /// How long, until one attempt finds out whether it is back.
+    pub breaker_pause_ms: u64,
+}
+
+impl Default for ReceiverSettings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            log: false,
+            webhook: None,
+            concurrency: 4,
+            timeout_ms: 10_000,
+            backoff_ms: 1_000,
+            max_backoff_ms: 300_000,
+            useful_minutes: 24 * 60,
+            breaker_failures: 5,
+            breaker_pause_ms: 30_000,
+        }
+    }
+}
+
+/// What goes to whom. What is left out matches everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouteSettings {
+    /// Characteristics in one of these groups or below it.
+    pub groups: Vec<String>,
+    /// Characteristics with one of these ids or keys.
+    pub characteristics: Vec<String>,
+    /// Characteristics with one of these tags.
+    pub tags: Vec<String>,
+    /// Episodes in which one of these rules fired.
+    pub rules: Vec<u32>,
+    /// Episodes at least so severe.
+    pub min_severity: Option<Severity>,
+    /// Of their changes, these.
+    pub notices: Vec<EpisodeChange>,
+    /// Who is told.
+    pub receivers: Vec<String>,
+    /// Whether later routes count, too, when this one matches.
+    #[serde(rename = "continue")]
+    pub goes_on: bool,
+}
+
+/// Settings that cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A receiver without a usable name.
+    #[error(
+        "the setting notify.receivers[{0}].name must be 1 to 64 characters out of a-z, A-Z, 0-9, dot, hyphen and underscore"
+    )]
+    Name(usize),
+    /// Two receivers of one name.
+    #[error("the setting notify.receivers has {0:?} twice")]
+    Twice(String),
+    /// Nothing says what it is.
+    #[error(
+        "the receiver {0:?} in notify.receivers is of no kind: it needs `log = true`, `webhook`, or a notifier of that name"
+    )]
+    NoKind(String),
+    /// Two things say what it is.
+    #[error(
+        "the receiver {0:?} in notify.receivers is of two kinds: it may have `log = true`, `webhook`, or a notifier of that name"
+    )]
+    TwoKinds(String),
+    /// A webhook that cannot be called.
+    #[error("the webhook of the receiver {0:?} in notify.receivers cannot be called")]
+    Webhook(String, #[source] WebhookError),
+    /// Something has to be at least 1.
+    #[error("the setting {key} of the receiver {receiver:?} in notify.receivers must be at least 1")]
+    Zero {
+        /// Whose.
+        receiver: String,
+        /// Which.
+        key: &'static str,
+    },
+    /// A route to nobody.
+    #[error("the setting notify.routes[{0}].receivers names nobody")]
+    NoReceiver(usize),
+    /// A route to somebody who is not there.
+    #[error("the setting notify.routes[{route}].receivers names {receiver:?}, which is none of: {known}")]
+    UnknownReceiver {
+        /// Which route.
+        route: usize,
+        /// Whom it names.
+        receiver: String,
+        /// Who is there.
+        known: String,
+    },
+}

@@ -1,0 +1,71 @@
+//! What has happened, in words: for whoever reads a line, whatever it is sent by.
+
+use crate::domain::episode::EpisodeChange;
+use crate::protocol::notice::Notice;
+use crate::protocol::payload::ViolationView;
+
+/// What has happened, in a line: whose, what, and whether that is news.
+pub fn sentence(notice: &Notice) -> String {
+    let (change, episode) = (notice.update.change, &notice.update.episode);
+    let name = &episode.characteristic_name;
+    match change {
+        EpisodeChange::Opened | EpisodeChange::Worsened | EpisodeChange::Lapsed => {
+            let message = notice.violation.as_ref().map_or("a rule fired", |v| v.message.as_str());
+            let value = notice.violation.as_ref().and_then(value).map(|value| format!(", {value}"));
+            let since = match change {
+                EpisodeChange::Worsened => " (worse than before)",
+                EpisodeChange::Lapsed => " (still, although it was acknowledged)",
+                _ => "",
+            };
+            format!("{name}: {message}{}{since}", value.unwrap_or_default())
+        }
+        EpisodeChange::Acknowledged => {
+            let user = episode.ack_user.as_deref().unwrap_or("somebody");
+            format!(
+                "{name}: acknowledged by {user}, {}",
+                episode.ack_reason.as_deref().unwrap_or("no reason")
+            )
+        }
+        EpisodeChange::Closed => {
+            let total = episode.violation_total;
+            format!("{name}: over after {total} violation{}", if total == 1 { "" } else { "s" })
+        }
+    }
+}
+
+/// The plotted value with its unit, as precisely as its characteristic is measured.
+pub fn value(violation: &ViolationView) -> Option<String> {
+    let value = violation.value?;
+    let number = match violation.decimals {
+        Some(decimals) => format!("{value:.*}", decimals as usize),
+        None => value.to_string(),
+    };
+    Some(match violation.unit.as_deref() {
+        Some(unit) => format!("{number} {unit}"),
+        None => number,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::sample::sample_alert;
+
+    #[test]
+    fn each_kind_of_news_has_its_sentence() {
+        for (change, expected) in [
+            (EpisodeChange::Opened, "Bore: 1 point beyond the control limits, 74.035 mm"),
+            (
+                EpisodeChange::Worsened,
+                "Bore: 1 point beyond the control limits, 74.035 mm (worse than before)",
+            ),
+            (EpisodeChange::Acknowledged, "Bore: acknowledged by ann, Tool Change"),
+            (EpisodeChange::Closed, "Bore: over after 1 violation"),
+        ] {
+            assert_eq!(sentence(&sample_alert("d", "", change, "Bore").notice), expected);
+        }
+        let mut notice = (*sample_alert("d", "", EpisodeChange::Lapsed, "Bore").notice).clone();
+        notice.violation = None;
+        assert_eq!(sentence(&notice), "Bore: a rule fired (still, although it was acknowledged)");
+    }
+}

@@ -1,0 +1,299 @@
+//! Serves one receiver: takes turns at the ledger, sends what is due, and records how it went.
+//!
+//! Each receiver has its own, so that one that hangs, fails or panics takes nothing from the others.
+//!
+//! * **State**: attempts under way, what is not recorded yet, and the [`Breaker`]. All else is in the ledger.
+//! * **A turn** is one short transaction: it records what has finished and leases as much as can be sent at once. None is
+//!   open during an attempt.
+//! * **Woken** by the dispatcher, by the end of an attempt, by the time at which something is due, or by a timer.
+//! * **Full**: what cannot be sent now stays in the ledger.
+//! * **Late**: an attempt ends with the receiver's `timeout_ms`; the lease is longer than that.
+//! * **The ledger fails**: what has finished is kept and told again; nothing is leased meanwhile.
+//! * **Dies**: leases end, or are released by the next process; what was under way is tried again under the same name.
+//! * **Stops**: leases nothing more, waits `stop_grace_ms` for attempts under way, records; what is cut short counts as
+//!   uncertain and is due at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, error, info_span, warn};
+
+use crate::clock;
+use crate::domain::delivery::AttemptOutcome;
+use crate::error_chain::error_chain;
+use crate::metrics::Notifying;
+use crate::notify::backoff::wait_after;
+use crate::notify::breaker::Breaker;
+use crate::notify::notifier::{Alert, Failure, NotifyError, Receipt};
+use crate::notify::receivers::Receiver;
+use crate::protocol::notice::Notice;
+use crate::store::{Finished, LeaseRequest, Leased, Store, StoreError};
+
+/// A lease is so much longer than an attempt may take: what a turn at a busy ledger takes.
+const LEASE_MARGIN: Duration = Duration::from_secs(15);
+/// How much of an answer or an error is kept.
+const MOST_DETAIL: usize = 500;
+
+/// How long a worker waits for things.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For a hint, at most.
+    pub poll_interval: Duration,
+    /// For attempts under way, when it stops.
+    pub stop_grace: Duration,
+}
+
+/// How an attempt ended.
+type Outcome = Result<Receipt, NotifyError>;
+
+/// What is known of an attempt under way.
+#[derive(Debug)]
+struct UnderWay {
+    leased: Leased,
+    begun: Instant,
+}
+
+/// Serves one receiver.
+#[derive(Debug)]
+pub(super) struct Worker {
+    receiver: Receiver,
+    store: Store,
+    metrics: Notifying,
+    name: Arc<str>,
+    patience: Patience,
+    breaker: Breaker,
+    attempts: JoinSet<Outcome>,
+    under_way: HashMap<Id, UnderWay>,
+    finished: Vec<Finished>,
+    is_failing: bool,
+}
+
+impl Worker {
+    pub(super) fn new(receiver: Receiver, store: Store, metrics: Notifying, patience: Patience) -> Self {
+        let settings = &receiver.settings;
+        let pause = Duration::from_millis(settings.breaker_pause_ms);
+        let breaker = Breaker::new(settings.breaker_failures, pause);
+        let name = Arc::from(settings.name.as_str());
+        metrics.set_breaker(&name, false);
+        metrics.set_backlog(&name, 0, Duration::ZERO);
+        Self {
+            name,
+            receiver,
+            store,
+            metrics,
+            patience,
+            breaker,
+            attempts: JoinSet::new(),
+            under_way: HashMap::new(),
+            finished: Vec::new(),
+            is_failing: false,
+        }
+    }
+
+    /// Runs until `stop`, and until what is under way then has ended or been cut short.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let wake = Arc::clone(&self.receiver.wake);
+        while !stop.is_cancelled() {
+            let next = self.turn().await;
+            let can_begin_more = self.room() > 0;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(ended) = self.attempts.join_next_with_id() => self.ended(ended),
+                () = wake.notified(), if can_begin_more && !self.is_failing => {}
+                () = sleep_until(next) => {}
+            }
+            while let Some(ended) = self.attempts.try_join_next_with_id() {
+                self.ended(ended);
+            }
+        }
+        self.finish().await;
+    }
+
+    fn room(&self) -> u32 {
+        let under_way = self.under_way.len() as u32;
+        let free = self.receiver.settings.concurrency.saturating_sub(under_way);
+        self.breaker.room(free, under_way, Instant::now())
+    }
+
+    /// Records what has finished, and begins what can be begun; says when to come back, if nothing happens before.
+    async fn turn(&mut self) -> Instant {
+        let now = Instant::now();
+        let wanted = LeaseRequest { count: self.room(), lease: self.timeout() + LEASE_MARGIN };
+        let poll = now + self.patience.poll_interval;
+        if wanted.count == 0 && self.finished.is_empty() {
+            return self.breaker.held_until(now).unwrap_or(poll).min(poll);
+        }
+        let turn = self.store.take_turn(&self.receiver.settings.name, &self.finished, wanted).await;
+        match turn {
+            Ok(turn) => {
+                self.is_failing = false;
+                self.finished.clear();
+                for leased in turn.leased {
+                    self.begin(leased);
+                }
+                turn.next_due_in.map_or(poll, |wait| poll.min(Instant::now() + wait))
+            }
+            Err(error) => {
+                self.tell_failing(&error);
+                poll
+            }
+        }
+    }
+
+    fn tell_failing(&mut self, error: &StoreError) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            let (receiver, chain) = (&self.receiver.settings.name, error_chain(error).to_string());
+            warn!(receiver.name = receiver, error = chain, "could not use the delivery ledger, trying again");
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_millis(self.receiver.settings.timeout_ms)
+    }
+
+    fn begin(&mut self, leased: Leased) {
+        let (notifier, limit) = (Arc::clone(&self.receiver.notifier), self.timeout());
+        let alert = alert_of(&leased);
+        let span =
+            info_span!("attempt", receiver.name = self.receiver.settings.name, delivery.id = %leased.id);
+        let attempt = async move {
+            let alert = alert.map_err(NotifyError::permanent)?;
+            let uncertain = |_| NotifyError::uncertain(format!("no answer within {limit:?}"));
+            timeout(limit, notifier.notify(&alert)).await.map_err(uncertain)?
+        };
+        let id = self.attempts.spawn(attempt.instrument(span)).id();
+        self.under_way.insert(id, UnderWay { leased, begun: Instant::now() });
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>) {
+        let (id, outcome) = match ended {
+            Ok(ended) => ended,
+            Err(error) if error.is_panic() => {
+                (error.id(), Err(NotifyError::transient("the notifier panicked")))
+            }
+            Err(error) => (error.id(), Err(NotifyError::uncertain("cut short: the process stopped"))),
+        };
+        let UnderWay { leased, begun } =
+            self.under_way.remove(&id).expect("each attempt is known until it ends");
+        let now = Instant::now();
+        let finished = self.judge(&leased, outcome, now - begun, now);
+        self.metrics.attempted(&self.name, finished.outcome.as_str(), finished.duration);
+        self.metrics.set_breaker(&self.name, self.breaker.is_open());
+        self.finished.push(finished);
+    }
+
+    /// What the end of an attempt means for its delivery and for its receiver.
+    fn judge(&mut self, leased: &Leased, outcome: Outcome, duration: Duration, now: Instant) -> Finished {
+        let settings = &self.receiver.settings;
+        let longest = Duration::from_millis(settings.max_backoff_ms);
+        let first = Duration::from_millis(settings.backoff_ms);
+        let wait = wait_after(leased.attempt, first, longest, clock::fraction());
+        let finished = |outcome, detail: Option<&str>, retry_after| Finished {
+            id: leased.id,
+            attempt: leased.attempt,
+            outcome,
+            duration,
+            detail: detail.map(shortened),
+            retry_after,
+        };
+        let error = match outcome {
+            Ok(receipt) => {
+                self.breaker.answered();
+                return finished(AttemptOutcome::Delivered, receipt.answer(), None);
+            }
+            Err(error) => error,
+        };
+        let text = error_chain(&error).to_string();
+        let (name, number) = (&settings.name, leased.attempt);
+        match error.failure() {
+            Failure::Transient { retry_after } => {
+                let retry_after = retry_after.map(|wait| wait.min(longest));
+                self.breaker.failed(retry_after, now);
+                let wait = retry_after.unwrap_or_default().max(wait);
+                warn!(receiver.name = name, delivery.id = %leased.id, attempt = number, error = text,
+                    "receiver {name} did not take delivery {}, next try in {wait:?}", leased.id);
+                finished(AttemptOutcome::Transient, Some(&text), Some(wait))
+            }
+            Failure::Uncertain => {
+                self.breaker.failed(None, now);
+                warn!(receiver.name = name, delivery.id = %leased.id, attempt = number, error = text,
+                    "whether receiver {name} has taken delivery {} is not known, next try in {wait:?}", leased.id);
+                finished(AttemptOutcome::Uncertain, Some(&text), Some(wait))
+            }
+            Failure::Permanent => {
+                self.breaker.answered();
+                error!(receiver.name = name, delivery.id = %leased.id, attempt = number, error = text,
+                    "receiver {name} refuses delivery {} for good", leased.id);
+                finished(AttemptOutcome::Permanent, Some(&text), None)
+            }
+            Failure::Gone => {
+                self.breaker.gone();
+                error!(receiver.name = name, delivery.id = %leased.id, attempt = number, error = text,
+                    "receiver {name} wants nothing any more: nothing is sent to it until the next start");
+                finished(AttemptOutcome::Permanent, Some(&text), None)
+            }
+        }
+    }
+
+    /// Waits for what is under way, cuts short what takes too long, and records it all.
+    async fn finish(mut self) {
+        let grace = self.patience.stop_grace;
+        let wait = async {
+            while let Some(ended) = self.attempts.join_next_with_id().await {
+                self.ended(ended);
+            }
+        };
+        if timeout(grace, wait).await.is_err() {
+            self.attempts.abort_all();
+            while let Some(ended) = self.attempts.join_next_with_id().await {
+                self.ended(ended);
+            }
+        }
+        if self.finished.is_empty() {
+            return;
+        }
+        let nothing = LeaseRequest { count: 0, lease: Duration::ZERO };
+        if let Err(error) = self.store.take_turn(&self.receiver.settings.name, &self.finished, nothing).await
+        {
+            let (receiver, chain) = (&self.receiver.settings.name, error_chain(&error).to_string());
+            warn!(
+                receiver.name = receiver,
+                error = chain,
+                attempts = self.finished.len(),
+                "could not record attempts, their deliveries will be tried again"
+            );
+        }
+    }
+}
+
+/// What the notifier is given.
+fn alert_of(leased: &Leased) -> serde_json::Result<Alert> {
+    Ok(Alert {
+        delivery_id: super::delivery_name(&leased.epoch, leased.id),
+        attempt: leased.attempt,
+        recipient: leased.recipient.clone(),
+        step: leased.step,
+        notice: Arc::new(serde_json::from_str::<Notice>(&leased.body)?),
+    })
+}
+
+/// As much of a text as is kept, without what would break a line.
+fn shortened(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    plain.take(MOST_DETAIL).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_an_answer_is_one_line_and_short() {
+        assert_eq!(shortened("no\r\nmore\0"), "no  more ");
+        assert_eq!(shortened(&"é".repeat(600)), "é".repeat(500));
+    }
+}

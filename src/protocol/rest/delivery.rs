@@ -1,0 +1,83 @@
+//! The delivery ledger over REST: what people were told, to whom, and how it went.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::delivery::{AttemptOutcome, DeliveryState};
+use crate::domain::episode::EpisodeChange;
+use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId};
+use crate::protocol::time;
+
+/// One notice to one receiver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeliveryView {
+    pub id: DeliveryId,
+    pub delivery_id: DeliveryId,
+    /// The name under which the receiver gets it, the same with every attempt.
+    pub name: String,
+    /// The position of the notice's `episode` event.
+    pub seq: u64,
+    pub episode_id: EpisodeId,
+    pub characteristic_id: CharacteristicId,
+    /// What is new about the episode.
+    pub change: EpisodeChange,
+    /// The name of the receiver in the settings.
+    pub receiver: String,
+    /// One of the receiver's addresses; null, if it has no several.
+    pub recipient: Option<String>,
+    /// Of the escalation; 0: the first.
+    pub step: u32,
+    pub state: DeliveryState,
+    /// Why it ended like that.
+    pub reason: Option<String>,
+    /// Attempts begun.
+    pub attempt_total: u32,
+    #[serde(with = "time")]
+    pub created_at: DateTime<Utc>,
+    /// When it is tried next, or when the lease ends; null: it is over.
+    #[serde(with = "time::optional")]
+    pub due_at: Option<DateTime<Utc>>,
+    /// Afterwards nobody tries any more.
+    #[serde(with = "time")]
+    pub useful_until: DateTime<Utc>,
+    #[serde(with = "time::optional")]
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// One attempt of a delivery.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AttemptView {
+    /// From 1.
+    pub number: u32,
+    #[serde(with = "time")]
+    pub started_at: DateTime<Utc>,
+    /// Null: it is under way, or its process ended.
+    pub duration_ms: Option<f64>,
+    /// Null: it is under way.
+    pub outcome: Option<AttemptOutcome>,
+    /// What the receiver answered, or the error.
+    pub detail: Option<String>,
+}
+
+/// A delivery with its attempts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeliveryDetailView {
+    #[serde(flatten)]
+    pub delivery: DeliveryView,
+    /// In their order.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// What people were told about an episode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NoticeView {
+    /// The position of its `episode` event.
+    pub seq: u64,
+    pub change: EpisodeChange,
+    /// When it was taken from the log.
+    #[serde(with = "time")]
+    pub timestamp: DateTime<Utc>,
+    /// To whom it goes; none, if no route matched.
+    pub deliveries: Vec<DeliveryView>,
+}

@@ -1,0 +1,363 @@
+//! The delivery ledger: what people are told, to whom, and how it went.
+//!
+//! Written apart from the event log: by transactions of its own, that do not take the head of the log, so that nobody who
+//! sends a sample waits behind a delivery. On SQLite, where only one writes, they are short.
+//!
+//! * A **notice** is an `episode` event that the dispatcher has taken. It is stored together with its deliveries and with
+//!   the cursor, so that it is taken once.
+//! * A **lease** lets one process try a delivery for a while. Its fence is the number of the attempt: what is told about an
+//!   attempt that is no longer the newest changes nothing.
+//! * **Times** are those of the database's clock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::delivery::{AttemptOutcome, DeliveryState};
+use crate::domain::episode::EpisodeChange;
+use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId};
+use crate::protocol::event::LoggedEvent;
+use crate::store::{Backend, Page, Paged, Store, StoreError};
+
+/// A notice that is to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNotice {
+    /// The position of its event.
+    pub seq: u64,
+    /// Of which episode.
+    pub episode_id: EpisodeId,
+    /// Of which characteristic.
+    pub characteristic_id: CharacteristicId,
+    /// What is new.
+    pub change: EpisodeChange,
+    /// What receivers are told, as JSON.
+    pub body: String,
+    /// To whom it goes.
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// A delivery that is to be stored; due at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// The name of the receiver.
+    pub receiver: String,
+    /// One of its addresses; empty, if it has no several.
+    pub recipient: String,
+    /// Of the escalation.
+    pub step: u32,
+    /// When it has come to nothing for so long, it is of no use any more.
+    pub useful_for: Duration,
+}
+
+/// What one process asks for in a turn at the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// Deliveries, at most.
+    pub count: u32,
+    /// How long nobody else tries them.
+    pub lease: Duration,
+}
+
+/// A delivery to be tried now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leased {
+    /// Which.
+    pub id: DeliveryId,
+    /// The number of this attempt, from 1: its fence.
+    pub attempt: u32,
+    /// The position of the notice.
+    pub seq: u64,
+    /// The log that the notice was in.
+    pub epoch: String,
+    /// One of the receiver's addresses.
+    pub recipient: String,
+    /// Of the escalation.
+    pub step: u32,
+    /// What the receiver is told, as JSON.
+    pub body: Arc<str>,
+}
+
+/// How an attempt went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// Of which delivery.
+    pub id: DeliveryId,
+    /// The number of the attempt.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// How long it took.
+    pub duration: Duration,
+    /// What the receiver answered, or the error; nothing secret.
+    pub detail: Option<String>,
+    /// When to try again; `None`: never.
+    pub retry_after: Option<Duration>,
+}
+
+impl Finished {
+    /// The state that the delivery is in afterwards, if it is still of use.
+    pub(super) fn state(&self) -> DeliveryState {
+        match (self.outcome, self.retry_after) {
+            (AttemptOutcome::Delivered, _) => DeliveryState::Delivered,
+            (AttemptOutcome::Permanent, _) | (_, None) => DeliveryState::Dead,
+            (AttemptOutcome::Transient, Some(_)) => DeliveryState::Retrying,
+            (AttemptOutcome::Uncertain, Some(_)) => DeliveryState::Uncertain,
+        }
+    }
+}
+
+/// What a turn at the ledger has brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// What to try now.
+    pub leased: Vec<Leased>,
+    /// When the next one of this receiver is due that was not yet; `None`: nothing waits.
+    pub next_due_in: Option<Duration>,
+}
+
+/// What waits for one receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backlog {
+    /// Deliveries that are due, or will be.
+    pub waiting: u64,
+    /// Since when the oldest of those is known; `None`: nothing waits.
+    pub oldest_age: Option<Duration>,
+}
+
+/// A delivery as it stands in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRecord {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The position of its notice.
+    pub seq: u64,
+    /// The log that the notice was in.
+    pub epoch: String,
+    /// Of which episode.
+    pub episode_id: EpisodeId,
+    /// Of which characteristic.
+    pub characteristic_id: CharacteristicId,
+    /// What is new.
+    pub change: EpisodeChange,
+    /// The receiver's name.
+    pub receiver: String,
+    /// One of its addresses.
+    pub recipient: String,
+    /// Of the escalation.
+    pub step: u32,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// Why it ended like that.
+    pub reason: Option<String>,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// When the dispatcher took the notice.
+    pub created_at: DateTime<Utc>,
+    /// When it is tried next, or when the lease ends.
+    pub due_at: Option<DateTime<Utc>>,
+    /// Afterwards nobody tries any more.
+    pub useful_until: DateTime<Utc>,
+    /// When it was over.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// An attempt as it stands in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// Its number, from 1.
+    pub number: u32,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// How long it took; `None`: it is under way, or its process ended.
+    pub duration: Option<Duration>,
+    /// How it ended.
+    pub outcome: Option<AttemptOutcome>,
+    /// What the receiver answered, or the error.
+    pub detail: Option<String>,
+}
+
+/// A notice as it stands in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoticeRecord {
+    /// The position of its event.
+    pub seq: u64,
+    /// What is new.
+    pub change: EpisodeChange,
+    /// When the dispatcher took it.
+    pub at: DateTime<Utc>,
+    /// Its deliveries, in the order in which they were made.
+    pub deliveries: Vec<DeliveryRecord>,
+}
+
+/// Which deliveries a list holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// To this receiver.
+    pub receiver: Option<String>,
+    /// In this state.
+    pub state: Option<DeliveryState>,
+    /// About this episode.
+    pub episode_id: Option<EpisodeId>,
+    /// About this characteristic.
+    pub characteristic_id: Option<CharacteristicId>,
+    /// Of notices that the dispatcher took at or after.
+    pub from: Option<DateTime<Utc>>,
+    /// Of notices that it took before.
+    pub to: Option<DateTime<Utc>>,
+    /// Of notices after this position.
+    pub after_seq: Option<u64>,
+}
+
+/// What has become of the wish to try a delivery again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retried {
+    /// It is due now.
+    Due,
+    /// Somebody tries just now.
+    Leased,
+    /// There is no such delivery.
+    Unknown,
+}
+
+impl Store {
+    /// Up to where the dispatcher has read the log.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn notify_cursor(&self) -> Result<u64, StoreError> {
+        read!(self, ledger::cursor())
+    }
+
+    /// Up to `limit` `episode` events after a position and up to another one, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn episode_events(
+        &self,
+        (after, until): (u64, u64),
+        limit: u32,
+    ) -> Result<Vec<Arc<LoggedEvent>>, StoreError> {
+        read!(self, log::episode_events((after, until), limit))
+    }
+
+    /// Stores notices and their deliveries, and moves the cursor from one position to another, all or nothing. Says
+    /// whether it did: the cursor may stand somewhere else by now, if another process was first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn take_notices(
+        &self,
+        (from, to): (u64, u64),
+        notices: &[NewNotice],
+    ) -> Result<bool, StoreError> {
+        let epoch = self.epoch();
+        write_apart!(self, ledger::take((from, to), epoch, notices))
+    }
+
+    /// Records how attempts went, and leases what is due to a receiver.
+    ///
+    /// Of one episode and recipient only the oldest delivery is leased, so that people hear of it in order.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then what has finished may be told again.
+    pub async fn take_turn(
+        &self,
+        receiver: &str,
+        finished: &[Finished],
+        wanted: LeaseRequest,
+    ) -> Result<Turn, StoreError> {
+        write_apart!(self, ledger::turn(receiver, finished, wanted))
+    }
+
+    /// Makes all leased deliveries due: on a database that only this process serves, nobody holds them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn release_leases(&self) -> Result<(), StoreError> {
+        match &self.backend {
+            Backend::Sqlite(_) => write_apart!(self, ledger::release()),
+            Backend::Postgres(_) => Ok(()), // another process may; they end by themselves
+        }
+    }
+
+    /// Gives up to `limit` deliveries up that are of no use any more. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn expire_deliveries(&self, limit: u32) -> Result<u64, StoreError> {
+        if !read!(self, ledger::has_expired())? {
+            return Ok(0);
+        }
+        write_apart!(self, ledger::expire(limit))
+    }
+
+    /// Removes up to `limit` of the oldest notices that were taken longer ago than `kept`, with their deliveries, as far as
+    /// those are over. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn remove_notices(&self, kept: Duration, limit: u32) -> Result<u64, StoreError> {
+        if !read!(self, ledger::has_notices_older_than(kept))? {
+            return Ok(0);
+        }
+        write_apart!(self, ledger::remove(kept, limit))
+    }
+
+    /// What waits, by receiver.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn backlogs(&self) -> Result<HashMap<String, Backlog>, StoreError> {
+        read!(self, ledger::backlogs())
+    }
+
+    /// Makes a delivery due now, whether it is over or waits, and useful for a while again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    ///
+    /// # Cancel safety
+    /// It is done all the same, by a task that nobody gives up.
+    pub async fn retry_delivery(&self, id: DeliveryId, useful_for: Duration) -> Result<Retried, StoreError> {
+        let store = self.clone();
+        let retry = async move { write_apart!(store, ledger::retry(id, useful_for)) };
+        tokio::spawn(retry).await.map_err(|_| sqlx::Error::WorkerCrashed)?
+    }
+
+    /// A delivery with its attempts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delivery(
+        &self,
+        id: DeliveryId,
+    ) -> Result<Option<(DeliveryRecord, Vec<AttemptRecord>)>, StoreError> {
+        read!(self, ledger::one(id))
+    }
+
+    /// A page of deliveries, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        page: Page,
+    ) -> Result<Paged<DeliveryRecord>, StoreError> {
+        read!(self, ledger::page(filter, page))
+    }
+
+    /// The newest `limit` notices of an episode, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn notices_of_episode(
+        &self,
+        id: EpisodeId,
+        limit: u32,
+    ) -> Result<Vec<NoticeRecord>, StoreError> {
+        read!(self, ledger::notices_of(id, limit))
+    }
+}

@@ -1,0 +1,175 @@
+//! A webhook's receiver: a small HTTP server that behaves as a test says, and remembers what it was told.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use andon::notify::contract::{FarEnd, Mood};
+use async_trait::async_trait;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub path: String,
+    pub headers: HashMap<String, String>,
+    pub body: String,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    mood: Mutex<Option<Mood>>,
+    /// The head of every answer, instead of what the mood says.
+    answer: Mutex<Option<String>>,
+    requests: Mutex<Vec<Request>>,
+    taken: Mutex<Vec<String>>,
+}
+
+/// It listens until it is dropped.
+pub struct TestWebhook {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    listening: Mutex<Option<DropGuard>>,
+}
+
+impl TestWebhook {
+    /// One that takes everything.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::<Shared>::default();
+        let listening = Mutex::new(Some(listen(listener, Arc::clone(&shared))));
+        Self { address, shared, listening }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/hooks/andon", self.address)
+    }
+
+    /// From now on it answers with this head, such as `HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1`.
+    pub fn answer(&self, head: &str) {
+        *self.shared.answer.lock().expect("not poisoned") = Some(head.to_owned());
+    }
+
+    /// Everything that it was told, in order.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.requests.lock().expect("not poisoned").clone()
+    }
+
+    /// The names of what it has taken, in order, with repetitions.
+    pub fn names(&self) -> Vec<String> {
+        self.shared.taken.lock().expect("not poisoned").clone()
+    }
+}
+
+#[async_trait]
+impl FarEnd for TestWebhook {
+    async fn set(&self, mood: Mood) -> bool {
+        *self.shared.mood.lock().expect("not poisoned") = Some(mood);
+        let was_listening = self.listening.lock().expect("not poisoned").take();
+        drop(was_listening);
+        if mood != Mood::Absent {
+            // The one before is gone once its task has noticed.
+            let listener = loop {
+                match TcpListener::bind(self.address).await {
+                    Ok(listener) => break listener,
+                    Err(_) => sleep(Duration::from_millis(5)).await,
+                }
+            };
+            let guard = listen(listener, Arc::clone(&self.shared));
+            *self.listening.lock().expect("not poisoned") = Some(guard);
+        }
+        true
+    }
+
+    async fn taken(&self) -> Vec<String> {
+        self.names()
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec!["/hooks/andon".to_owned(), self.address.port().to_string()]
+    }
+}
+
+/// Serves until the guard is dropped; then connections end, too.
+fn listen(listener: TcpListener, shared: Arc<Shared>) -> DropGuard {
+    let stop = CancellationToken::new();
+    let guard = stop.clone().drop_guard();
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            connections.spawn(serve(stream, Arc::clone(&shared)));
+            while connections.try_join_next().is_some() {}
+        }
+    }));
+    guard
+}
+
+async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
+    let mut received = Vec::new();
+    while let Some(request) = next_request(&mut stream, &mut received).await {
+        let mood = shared.mood.lock().expect("not poisoned").unwrap_or(Mood::Takes);
+        let name = request.header("webhook-id").to_owned();
+        shared.requests.lock().expect("not poisoned").push(request);
+        let answer = shared.answer.lock().expect("not poisoned").clone();
+        let head = match (answer, mood) {
+            (Some(head), _) => head,
+            (None, Mood::Busy) => "HTTP/1.1 503 Service Unavailable".to_owned(),
+            (None, Mood::Refuses) => "HTTP/1.1 422 Unprocessable Content".to_owned(),
+            (None, Mood::Hangs) => return std::future::pending().await,
+            (None, Mood::Breaks | Mood::Absent) => return,
+            (None, Mood::Takes) => {
+                shared.taken.lock().expect("not poisoned").push(name);
+                "HTTP/1.1 204 No Content".to_owned()
+            }
+        };
+        let answer = format!("{head}\r\nContent-Length: 0\r\n\r\n");
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The next request of a connection; `None`: there is none.
+async fn next_request(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<Request> {
+    let end = loop {
+        if let Some(end) = received.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end;
+        }
+        receive(stream, received).await?;
+    };
+    let head = String::from_utf8(received[..end].to_vec()).ok()?;
+    let mut lines = head.split("\r\n");
+    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let headers: HashMap<_, _> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let length: usize = headers.get("content-length")?.parse().ok()?;
+    while received.len() < end + 4 + length {
+        receive(stream, received).await?;
+    }
+    let rest = received.split_off(end + 4 + length);
+    let body = String::from_utf8(received.split_off(end + 4)).ok()?;
+    *received = rest;
+    Some(Request { path, headers, body })
+}
+
+async fn receive(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<()> {
+    let mut chunk = [0; 16_384];
+    let read = stream.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
+    received.extend_from_slice(&chunk[..read]);
+    Some(())
+}
