@@ -15,6 +15,7 @@ mod inspection;
 mod maintenance;
 mod ports;
 mod preload;
+mod trial;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use tracing::{Instrument as _, info, info_span, warn};
 
 pub use inspection::inspect;
 pub use maintenance::{Renewal, renew_epoch};
+pub use trial::{Tried, try_receiver};
 
 use self::ports::{LogHistory, StoredCatalog};
 use crate::backplane::Relay;

@@ -54,6 +54,7 @@ async fn inspect_database(
     tell("log", outcome(inspection.log().await));
     tell("ids", outcome(inspection.ids().await));
     tell("counts", outcome(inspection.standings().await));
+    tell("ledger", outcome(inspection.ledger().await));
     if let Some(integrity) = inspection.integrity().await.transpose() {
         tell("integrity", outcome(integrity));
     }

@@ -5,6 +5,7 @@ mod demo;
 mod epoch;
 mod health;
 pub mod lines;
+mod notify;
 mod replay;
 mod serve;
 pub mod tail;
@@ -38,6 +39,8 @@ enum Command {
     Health(health::HealthArgs),
     /// Check settings and database, also beside a running server; changes nothing.
     Check(epoch::DatabaseArgs),
+    /// Try whether a receiver can be told.
+    Notify(notify::NotifyArgs),
     /// The name of the event log.
     Epoch(epoch::EpochArgs),
 }
@@ -67,6 +70,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Tail(arguments) => tail::run(arguments, stop).await,
         Command::Health(arguments) => health::run(arguments).await,
         Command::Check(arguments) => check::run(arguments).await,
+        Command::Notify(arguments) => notify::run(arguments).await,
         Command::Epoch(arguments) => epoch::run(arguments).await,
     }
 }

@@ -219,6 +219,19 @@ impl Inspection {
         told(wrong).map(|()| format!("{seen} characteristics recounted"))
     }
 
+    /// Whether every notice has all its deliveries, and every change of an episode that the dispatcher has passed, since the
+    /// oldest notice that is kept, has its notice.
+    ///
+    /// # Errors
+    /// [`Unsound`].
+    pub async fn ledger(&mut self) -> Result<String, Unsound> {
+        let (lacking, passed, deliveries, waiting) = look!(self, check::ledger())?;
+        let mut wrong = Vec::new();
+        wrong.extend(lacking.map(|seq| format!("deliveries of the notice at position {seq} are missing")));
+        wrong.extend(passed.map(|seq| format!("nobody was told of the episode's change at position {seq}")));
+        told(wrong).map(|()| format!("{deliveries} deliveries, {waiting} of them not over"))
+    }
+
     /// What the database says of itself; only SQLite is asked, a table at a time.
     ///
     /// # Errors

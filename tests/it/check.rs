@@ -30,7 +30,7 @@ async fn a_sound_database_passes_beside_a_running_server_and_what_is_planted_is_
     let (_directory, database) = (Arc::clone(app.directory()), app.database());
     let (code, text) = check(&database).await;
     assert_eq!(code, Some(0), "{text}");
-    let checks = if on_postgres() { 8 } else { 10 };
+    let checks = if on_postgres() { 10 } else { 12 };
     assert_eq!(text.lines().filter(|line| line.starts_with("ok")).count(), checks, "{text}");
     app.measure(bore, 10.0).await;
     app.stop().await.expect("stops");

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::{env, fs};
 
+use andon::notify::{ReceiverSettings, webhook};
 use serde_json::{Value, json};
 
 use crate::auth::with_tokens;
-use crate::support::{TestApp, TestSocket};
+use crate::support::{TestApp, TestSocket, TestWebhook, eventually};
 
 const MOMENT: &str = "2026-01-31T12:00:00.000000Z";
 
@@ -57,18 +58,22 @@ fn normalise(value: &mut Value) {
             for (name, member) in members {
                 match (name.as_str(), &*member) {
                     ("epoch", Value::String(_)) => *member = json!("<epoch>"),
-                    ("latency_ms" | "jitter_ms" | "age_seconds", Value::Number(_)) => {
+                    ("latency_ms" | "jitter_ms" | "age_seconds" | "duration_ms", Value::Number(_)) => {
                         *member = json!("<time>");
                     }
                     ("quality", Value::String(_)) => *member = json!("<quality>"),
                     ("queued_frames" | "queued_bytes" | "stalled_ms", _) => *member = json!("<momentary>"),
+                    ("name", Value::String(name)) if name.get(16..17) == Some("-") => {
+                        *member = json!(format!("<epoch>{}", &name[16..])); // a delivery's
+                    }
                     ("next", Value::String(position)) => {
                         let (_, seq) = position.split_once('.').expect("epoch and position");
                         *member = json!(format!("<epoch>.{seq}"));
                     }
                     (
                         "server_time" | "received_at" | "connected_at" | "created_at" | "ack_timestamp"
-                        | "timestamp" | "opened_at" | "lapsed_at" | "closed_at",
+                        | "timestamp" | "opened_at" | "lapsed_at" | "closed_at" | "useful_until" | "ended_at"
+                        | "started_at",
                         Value::String(time),
                     ) if time != MOMENT => {
                         assert!(time.len() == MOMENT.len() && time.ends_with('Z'), "{name}: {time}");
@@ -194,7 +199,10 @@ async fn messages_look_as_their_golden_files_say() {
 #[tokio::test]
 async fn answers_look_as_their_golden_files_say() {
     let mut golden = Golden::default();
-    let app = TestApp::spawn().await;
+    let far_end = TestWebhook::start().await;
+    let webhook = webhook::Settings { url: Some(far_end.url()), allow_private: true, ..Default::default() };
+    let mes = ReceiverSettings { name: "mes".to_owned(), webhook: Some(webhook), ..Default::default() };
+    let app = TestApp::builder().with(|s| s.notify.receivers = vec![mes]).spawn().await;
     let (created, limits) = given_a_bore(&app).await;
     golden.add("characteristic_created", created);
     golden.add("control_limits", limits);
@@ -208,6 +216,15 @@ async fn answers_look_as_their_golden_files_say() {
     golden.add("violation_stats", app.get("/violations/stats").await);
     golden.add("violation_acknowledged", app.post("/violations/1/acknowledge", &acknowledgement()).await.1);
     assert_eq!(app.post("/samples", &subgroup([4.5, 5.5])).await.0, 201);
+    eventually("it was told", async || {
+        (app.get("/deliveries?state=delivered").await["total"] == 2).then_some(())
+    })
+    .await;
+    let told =
+        far_end.requests().into_iter().map(|request| serde_json::from_str(&request.body).expect("JSON"));
+    golden.add("webhook", told.last().expect("it was told"));
+    golden.add("delivery", app.get("/deliveries/1").await);
+    golden.add("delivery_list", app.get("/violations/1/deliveries").await);
     golden.add("episode", app.get("/episodes/1").await);
     golden.add("episode_list", app.get("/episodes").await);
     let body = json!({"violation_ids": [2, 9], "reason": "Other", "user": "ann"});

@@ -193,6 +193,30 @@ except WebhookVerificationError:
 }
 
 #[tokio::test]
+async fn a_receiver_can_be_tried_from_the_command_line() {
+    let far_end = TestWebhook::start().await;
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let webhook = format!("webhook = {{ url = \"{}\", allow_private = true }}", far_end.url());
+    std::fs::write(file.path(), format!("[[notify.receivers]]\nname = \"mes\"\n{webhook}\n"))
+        .expect("written");
+    let tried = async |receiver: &str| {
+        let mut andon = Command::new(env!("CARGO_BIN_EXE_andon"));
+        andon.args(["notify", "test", receiver, "--config"]).arg(file.path());
+        let output = andon.output().await.expect("it runs");
+        let texts = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
+        (output.status.success(), texts.concat())
+    };
+    assert_eq!(tried("mes").await, (true, "mes was told: 204\n".to_owned()));
+    let name = far_end.names().remove(0);
+    assert!(name.starts_with("test-"), "{name}");
+    far_end.answer("HTTP/1.1 404 Not Found");
+    let (is_fine, text) = tried("mes").await;
+    assert!(!is_fine && text.starts_with("mes was NOT told: it answered 404 Not Found\n"), "{text}");
+    let (is_fine, text) = tried("mail").await;
+    assert!(!is_fine && text.contains("the settings have no receiver \"mail\""), "{text}");
+}
+
+#[tokio::test]
 async fn each_format_is_sent_as_its_media_type() {
     let far_end = TestWebhook::start().await;
     for (format, media_type) in [

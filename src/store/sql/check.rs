@@ -71,6 +71,22 @@ pub async fn standings(
     Ok(rows)
 }
 
+/// The first notice whose deliveries are not as many as were made; the first `episode` event that the cursor has passed
+/// and no notice is about; how many deliveries there are, and how many of these are not over.
+pub async fn ledger(connection: &mut Connection) -> Result<(Option<i64>, Option<i64>, i64, i64), StoreError> {
+    let counted = sqlx::query_as(
+        "SELECT (SELECT MIN(n.seq) FROM notices n WHERE n.deliveries <> \
+           (SELECT COUNT(*) FROM deliveries d WHERE d.seq = n.seq)), \
+         (SELECT MIN(e.seq) FROM events e WHERE e.type = 'episode' AND e.seq <= (SELECT seq FROM notify_cursor) \
+           AND e.seq > (SELECT COALESCE(MIN(n.seq), e.seq) FROM notices n) \
+           AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.seq = e.seq)), \
+         (SELECT COUNT(*) FROM deliveries), (SELECT COUNT(*) FROM deliveries d WHERE d.due_at IS NOT NULL)",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(counted)
+}
+
 /// Version and checksum of each step of the schema that was taken.
 pub async fn schema(connection: &mut Connection) -> Result<Vec<(i64, Vec<u8>, bool)>, StoreError> {
     let steps = sqlx::query_as("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version")

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::{QueryBuilder, Row as _};
 
 use super::{Connection, Db, LEASING, LOCKING, NOW, Row};
+use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::{DeliveryId, EpisodeId};
 use crate::store::ledger::{
     AttemptRecord, Backlog, DeliveryFilter, DeliveryRecord, Finished, LeaseRequest, Leased, NewDelivery,
@@ -94,7 +95,7 @@ async fn record(connection: &mut Connection, finished: &[Finished]) -> Result<()
     update.push_values(finished, |mut row, finished| {
         let state = finished.state();
         let wait = finished.retry_after.filter(|_| !state.is_over()).map(micros);
-        let reason = finished.detail.as_deref().filter(|_| state.is_over());
+        let reason = finished.detail.as_deref().filter(|_| state == DeliveryState::Dead);
         row.push("CAST(").push_bind_unseparated(finished.id.get()).push_unseparated(" AS BIGINT)");
         row.push("CAST(").push_bind_unseparated(i64::from(finished.attempt)).push_unseparated(" AS BIGINT)");
         row.push("CAST(").push_bind_unseparated(name_of(&state)).push_unseparated(" AS TEXT)");

@@ -33,7 +33,7 @@ pub use receiver::{TestReceiver, Treatment};
 pub use services::{Services, TestServices, sample, tell_nobody};
 pub use socket::TestSocket;
 pub use stream::Stream;
-pub use webhook::TestWebhook;
+pub use webhook::{Request, TestWebhook};
 
 use std::time::Duration;
 
