@@ -80,7 +80,12 @@ async fn every_metric_is_documented_and_nothing_else() {
     drop(client);
     let text = eventually("all of that is counted", async || {
         let Answer { text, .. } = Answer::to(app.request_at("GET", "/metrics")).await;
-        let counted = ["_closed_total{", "_refused_total{", "_published_total{kind=\"violation\"}"];
+        let counted = [
+            "_closed_total{",
+            "_refused_total{",
+            "_published_total{kind=\"violation\"}",
+            "_notify_attempts_total{",
+        ];
         counted.iter().all(|metric| text.contains(metric)).then_some(text)
     })
     .await;

@@ -167,7 +167,11 @@ async fn a_receiver_that_asks_for_patience_gets_it() {
     scada.has_seen(1).await;
     app.given_a_violation_on(flow).await;
     scada.has_taken(2).await;
-    let first = delivery(&app, "scada", "delivered").await;
+    let first = eventually("both are recorded", async || {
+        let first = app.get("/deliveries/1").await;
+        (first["state"] == "delivered").then_some(first)
+    })
+    .await;
     let at = |number: usize| -> chrono::DateTime<chrono::Utc> {
         let text = first["attempts"][number]["started_at"].as_str().expect("a time");
         text.parse().expect("a time")

@@ -5,11 +5,11 @@
 //! means something else the next moment changes nothing.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::net::lookup_host;
+use tokio::task::spawn_blocking;
 
 /// Resolves names, and leaves out what is not on the internet.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ pub struct OnlyPublic;
 impl Resolve for OnlyPublic {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = lookup_host((name.as_str(), 0)).await?;
+            let found = spawn_blocking(move || (name.as_str(), 0).to_socket_addrs()).await??;
             let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
             if public.is_empty() {
                 let text = "its name means no address on the internet, and allow_private is not set";
