@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -137,7 +137,13 @@ impl AppBuilder {
         settings.broadcast.check()?;
         settings.http.check()?;
         let clock = clock.unwrap_or_else(Clock::system);
-        let plan = Plan::new(settings.notify.clone(), notifiers, &clock)?;
+        let plan = {
+            let (mut notify, clock) = (settings.notify.clone(), clock.clone());
+            notify.stop_grace_ms = notify.stop_grace_ms.min(settings.stop.grace_ms / 2);
+            // It reads files.
+            let planned = spawn_blocking(move || Plan::new(notify, notifiers, &clock)).await;
+            planned.map_err(|source| AppError::Failed { part: "the plan of receivers", source })??
+        };
         let tokens = TokenAuthorizer::new(&settings.auth)?;
         let access = match () {
             () if authorizer.is_some() || !tokens.is_open() => Access::Tokens,

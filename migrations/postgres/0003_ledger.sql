@@ -30,13 +30,14 @@ CREATE TABLE deliveries (
     state               TEXT    NOT NULL,
     reason              TEXT,                       -- why it ended like that
     attempts            BIGINT  NOT NULL,        -- begun
-    due_at              BIGINT,                 -- the next one, or the end of the lease; NULL: it is over
+    due_at              BIGINT,                 -- the next one, or the end of the lease; NULL: it is over, or waits behind another
     useful_until        BIGINT  NOT NULL,
     ended_at            BIGINT
 );
 CREATE UNIQUE INDEX deliveries_once ON deliveries (seq, receiver, recipient, step);
 CREATE INDEX deliveries_due ON deliveries (receiver, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX deliveries_waiting ON deliveries (episode_id, receiver, recipient, id) WHERE due_at IS NOT NULL;
+CREATE INDEX deliveries_waiting ON deliveries (episode_id, receiver, recipient, id) WHERE ended_at IS NULL;
+CREATE INDEX deliveries_of_use ON deliveries (useful_until) WHERE ended_at IS NULL;
 
 CREATE TABLE delivery_attempts (
     delivery_id         BIGINT  NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,

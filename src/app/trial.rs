@@ -33,7 +33,7 @@ pub async fn try_receiver(settings: &Settings, name: &str) -> Result<Option<Vec<
     let Some(receiver) = plan.receivers().named(name) else { return Ok(None) };
     let limit = Duration::from_millis(receiver.settings.timeout_ms);
     let mut tried = Vec::new();
-    for recipient in receiver.notifier.recipients() {
+    for recipient in receiver.recipients.clone() {
         let id = format!("test-{:016x}", clock::nonce() as u64);
         let alert = sample_alert(&id, &recipient, EpisodeChange::Opened, NAME);
         let outcome = match timeout(limit, receiver.notifier.notify(&alert)).await {

@@ -40,6 +40,7 @@ pub struct Notifying {
     oldest: Family<Receiver, Seconds>,
     /// Deliveries that came to nothing as long as they were of use.
     expired: Counter,
+    lag: Gauge,
 }
 
 impl Default for Notifying {
@@ -52,11 +53,17 @@ impl Default for Notifying {
             waiting: Family::default(),
             oldest: Family::default(),
             expired: Counter::default(),
+            lag: Gauge::default(),
         }
     }
 }
 
 impl Notifying {
+    /// How far the dispatcher is behind the log.
+    pub fn set_lag(&self, events: u64) {
+        self.lag.set(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+
     /// A notice was taken.
     pub fn noticed(&self, change: &'static str) {
         self.notices.get_or_create(&Kind { kind: change }).inc();
@@ -101,5 +108,7 @@ impl Notifying {
         registry.register_with_unit("notify_oldest_waiting", help, Unit::Seconds, self.oldest);
         let help = "Deliveries that came to nothing as long as they were of use";
         registry.register("notify_expired", help, self.expired);
+        let help = "Committed events that the dispatcher had not looked at when it last tried";
+        registry.register("notify_lag_events", help, self.lag);
     }
 }

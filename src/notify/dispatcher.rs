@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::error_chain::error_chain;
 use crate::metrics::Metrics;
@@ -87,6 +87,8 @@ impl Dispatcher {
             let head = *committed.borrow_and_update();
             let done = self.take_up_to(head, &stop).await;
             self.tell(done);
+            let lag = head.saturating_sub(self.place.map_or(0, |place| place.read));
+            self.metrics.notifying.set_lag(lag);
             tokio::select! {
                 () = stop.cancelled() => {}
                 Ok(()) = committed.changed(), if !self.is_failing => {}
@@ -98,7 +100,11 @@ impl Dispatcher {
     /// Tells that it fails, and that it works again, once each.
     fn tell(&mut self, done: Result<(), StoreError>) {
         match done {
-            Ok(()) => self.is_failing = false,
+            Ok(()) => {
+                if std::mem::take(&mut self.is_failing) {
+                    info!("notices are taken into the ledger again");
+                }
+            }
             Err(error) => {
                 if !std::mem::replace(&mut self.is_failing, true) {
                     let chain = error_chain(&error).to_string();
@@ -166,9 +172,9 @@ impl Dispatcher {
         let receivers = self.routes.receivers_of(subject).into_iter().map(to);
         let deliveries = receivers.flat_map(|receiver| {
             let useful_for = Duration::from_secs(60 * u64::from(receiver.settings.useful_minutes));
-            receiver.notifier.recipients().into_iter().map(move |recipient| NewDelivery {
+            receiver.recipients.iter().map(move |recipient| NewDelivery {
                 receiver: receiver.settings.name.clone(),
-                recipient,
+                recipient: recipient.clone(),
                 step: 0,
                 useful_for,
             })

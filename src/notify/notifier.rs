@@ -128,8 +128,8 @@ pub trait AlertNotifier: Send + Sync {
     /// [`NotifyError`], which says whether to try again.
     async fn notify(&self, alert: &Alert) -> Result<Receipt, NotifyError>;
 
-    /// Whom it reaches: each gets its own delivery, so that one that refuses keeps nothing from the others. By default
-    /// one without a name.
+    /// Whom it reaches: each gets its own delivery, so that one that refuses keeps nothing from the others. Asked once, at
+    /// the start; each must be there once. By default one without a name.
     fn recipients(&self) -> Vec<String> {
         vec![String::new()]
     }

@@ -25,6 +25,8 @@ pub struct Receiver {
     pub settings: ReceiverSettings,
     /// How it is told.
     pub notifier: Arc<dyn AlertNotifier>,
+    /// Whom it reaches.
+    pub recipients: Vec<String>,
     /// A hint that something is due to it.
     pub(super) wake: Arc<Notify>,
 }
@@ -32,6 +34,19 @@ pub struct Receiver {
 impl fmt::Debug for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Receiver {
+    /// Asks the notifier once whom it reaches: nothing that it says later can confuse the ledger.
+    fn new(settings: ReceiverSettings, notifier: Arc<dyn AlertNotifier>) -> Result<Self, SettingsError> {
+        let recipients = notifier.recipients();
+        let each_once: BTreeSet<_> = recipients.iter().collect();
+        let is_text = |recipient: &String| recipient.len() <= 320 && !recipient.contains(char::is_control);
+        if recipients.is_empty() || each_once.len() < recipients.len() || !recipients.iter().all(is_text) {
+            return Err(SettingsError::Recipients(settings.name));
+        }
+        Ok(Self { settings, notifier, recipients, wake: Arc::default() })
     }
 }
 
@@ -54,17 +69,17 @@ impl Receivers {
                 return Err(SettingsError::Twice(receiver.name.clone()));
             }
             let notifier = notifier(receiver, own.remove(&receiver.name), clock)?;
-            receivers.push(Receiver { settings: receiver.clone(), notifier, wake: Arc::default() });
+            receivers.push(Receiver::new(receiver.clone(), notifier)?);
         }
         for (place, (name, notifier)) in own.into_iter().enumerate() {
             check_name(place, &name)?;
             let settings = ReceiverSettings { name, ..ReceiverSettings::default() };
-            receivers.push(Receiver { settings, notifier, wake: Arc::default() });
+            receivers.push(Receiver::new(settings, notifier)?);
         }
         if settings.receivers.is_empty() && receivers.iter().all(|receiver| receiver.settings.name != LOG) {
             let settings =
                 ReceiverSettings { name: LOG.to_owned(), log: true, ..ReceiverSettings::default() };
-            receivers.push(Receiver { settings, notifier: Arc::new(LogNotifier), wake: Arc::default() });
+            receivers.push(Receiver::new(settings, Arc::new(LogNotifier))?);
         }
         Ok(Self(receivers))
     }

@@ -18,7 +18,7 @@ pub struct Settings {
     pub poll_interval_ms: u64,
     /// Notices that are taken into the ledger in one transaction, at most.
     pub page_notices: u32,
-    /// How long a stopping process waits for attempts under way; it must be shorter than `stop.grace_ms`.
+    /// How long a stopping process waits for attempts under way: half of `stop.grace_ms` at most.
     pub stop_grace_ms: u64,
     /// How long the ledger keeps what is over; 0: for ever.
     pub kept_days: u32,
@@ -127,6 +127,11 @@ pub enum SettingsError {
         "the receiver {0:?} in notify.receivers is of two kinds: it may have `log = true`, `webhook`, or a notifier of that name"
     )]
     TwoKinds(String),
+    /// Nobody is reached by it, or somebody twice.
+    #[error(
+        "the receiver {0:?} must have recipients, each once, of at most 320 characters and without control characters"
+    )]
+    Recipients(String),
     /// A webhook that cannot be called.
     #[error("the webhook of the receiver {0:?} in notify.receivers cannot be called")]
     Webhook(String, #[source] WebhookError),

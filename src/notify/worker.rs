@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, error, info_span, warn};
+use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::clock;
 use crate::domain::delivery::AttemptOutcome;
@@ -31,8 +31,10 @@ use crate::notify::breaker::Breaker;
 use crate::notify::notifier::{Alert, Failure, NotifyError, Receipt};
 use crate::notify::receivers::Receiver;
 use crate::protocol::notice::Notice;
-use crate::store::{Finished, LeaseRequest, Leased, Store, StoreError};
+use crate::store::{Finished, LeaseRequest, Leased, Store, StoreError, Turn};
 
+/// What is told of an attempt that a stop has ended.
+const CUT_SHORT: &str = "cut short: the process stopped";
 /// A lease is so much longer than an attempt may take: what a turn at a busy ledger takes.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
 /// How much of an answer or an error is kept.
@@ -70,6 +72,7 @@ pub(super) struct Worker {
     under_way: HashMap<Id, UnderWay>,
     finished: Vec<Finished>,
     is_failing: bool,
+    is_stopping: bool,
 }
 
 impl Worker {
@@ -91,6 +94,7 @@ impl Worker {
             under_way: HashMap::new(),
             finished: Vec::new(),
             is_failing: false,
+            is_stopping: false,
         }
     }
 
@@ -122,15 +126,15 @@ impl Worker {
     /// Records what has finished, and begins what can be begun; says when to come back, if nothing happens before.
     async fn turn(&mut self) -> Instant {
         let now = Instant::now();
-        let wanted = LeaseRequest { count: self.room(), lease: self.timeout() + LEASE_MARGIN };
-        let poll = now + self.patience.poll_interval;
-        if wanted.count == 0 && self.finished.is_empty() {
+        let (count, poll) = (self.room(), now + self.patience.poll_interval);
+        if count == 0 && self.finished.is_empty() {
             return self.breaker.held_until(now).unwrap_or(poll).min(poll);
         }
-        let turn = self.store.take_turn(&self.receiver.settings.name, &self.finished, wanted).await;
-        match turn {
+        match self.record_and_lease(count).await {
             Ok(turn) => {
-                self.is_failing = false;
+                if std::mem::take(&mut self.is_failing) {
+                    info!(receiver.name = &*self.name, "the delivery ledger can be used again");
+                }
                 self.finished.clear();
                 for leased in turn.leased {
                     self.begin(leased);
@@ -142,6 +146,13 @@ impl Worker {
                 poll
             }
         }
+    }
+
+    async fn record_and_lease(&self, count: u32) -> Result<Turn, StoreError> {
+        let under_way: Vec<_> = self.under_way.values().map(|under_way| under_way.leased.id).collect();
+        let lease = self.timeout() + LEASE_MARGIN;
+        let wanted = LeaseRequest { count, lease, under_way: &under_way };
+        self.store.take_turn(&self.name, &self.finished, &wanted).await
     }
 
     fn tell_failing(&mut self, error: &StoreError) {
@@ -175,7 +186,7 @@ impl Worker {
             Err(error) if error.is_panic() => {
                 (error.id(), Err(NotifyError::transient("the notifier panicked")))
             }
-            Err(error) => (error.id(), Err(NotifyError::uncertain("cut short: the process stopped"))),
+            Err(error) => (error.id(), Err(NotifyError::uncertain(CUT_SHORT))),
         };
         let UnderWay { leased, begun } =
             self.under_way.remove(&id).expect("each attempt is known until it ends");
@@ -191,7 +202,12 @@ impl Worker {
         let settings = &self.receiver.settings;
         let longest = Duration::from_millis(settings.max_backoff_ms);
         let first = Duration::from_millis(settings.backoff_ms);
-        let wait = wait_after(leased.attempt, first, longest, clock::fraction());
+        // What a stop cuts short is for the next process, at once.
+        let wait = if self.is_stopping {
+            Duration::ZERO
+        } else {
+            wait_after(leased.attempt, first, longest, clock::fraction())
+        };
         let finished = |outcome, detail: Option<&str>, retry_after| Finished {
             id: leased.id,
             attempt: leased.attempt,
@@ -239,33 +255,34 @@ impl Worker {
         }
     }
 
-    /// Waits for what is under way, cuts short what takes too long, and records it all.
+    /// Waits for what is under way and records it as it ends; then cuts short what takes too long.
     async fn finish(mut self) {
-        let grace = self.patience.stop_grace;
-        let wait = async {
-            while let Some(ended) = self.attempts.join_next_with_id().await {
-                self.ended(ended);
+        let deadline = Instant::now() + self.patience.stop_grace;
+        self.is_stopping = true;
+        self.record().await;
+        while !self.attempts.is_empty() {
+            match timeout_at(deadline, self.attempts.join_next_with_id()).await {
+                Ok(Some(ended)) => self.ended(ended),
+                Ok(None) => {}
+                Err(_) => {
+                    self.attempts.abort_all();
+                    while let Some(ended) = self.attempts.join_next_with_id().await {
+                        self.ended(ended);
+                    }
+                }
             }
-        };
-        if timeout(grace, wait).await.is_err() {
-            self.attempts.abort_all();
-            while let Some(ended) = self.attempts.join_next_with_id().await {
-                self.ended(ended);
-            }
+            self.record().await;
         }
+    }
+
+    /// Records what has finished, and leases nothing.
+    async fn record(&mut self) {
         if self.finished.is_empty() {
             return;
         }
-        let nothing = LeaseRequest { count: 0, lease: Duration::ZERO };
-        if let Err(error) = self.store.take_turn(&self.receiver.settings.name, &self.finished, nothing).await
-        {
-            let (receiver, chain) = (&self.receiver.settings.name, error_chain(&error).to_string());
-            warn!(
-                receiver.name = receiver,
-                error = chain,
-                attempts = self.finished.len(),
-                "could not record attempts, their deliveries will be tried again"
-            );
+        match self.record_and_lease(0).await {
+            Ok(_) => self.finished.clear(),
+            Err(error) => self.tell_failing(&error),
         }
     }
 }

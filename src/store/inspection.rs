@@ -225,10 +225,11 @@ impl Inspection {
     /// # Errors
     /// [`Unsound`].
     pub async fn ledger(&mut self) -> Result<String, Unsound> {
-        let (lacking, passed, deliveries, waiting) = look!(self, check::ledger())?;
+        let (lacking, passed, stuck, deliveries, waiting) = look!(self, check::ledger())?;
         let mut wrong = Vec::new();
         wrong.extend(lacking.map(|seq| format!("deliveries of the notice at position {seq} are missing")));
         wrong.extend(passed.map(|seq| format!("nobody was told of the episode's change at position {seq}")));
+        wrong.extend(stuck.map(|id| format!("delivery {id} waits behind nothing, and will never be tried")));
         told(wrong).map(|()| format!("{deliveries} deliveries, {waiting} of them not over"))
     }
 

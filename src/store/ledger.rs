@@ -53,11 +53,13 @@ pub struct NewDelivery {
 
 /// What one process asks for in a turn at the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LeaseRequest {
-    /// Deliveries, at most.
+pub struct LeaseRequest<'a> {
+    /// Deliveries, at most; a thousand are enough for one turn.
     pub count: u32,
     /// How long nobody else tries them.
     pub lease: Duration,
+    /// What it is still trying: a clock that was set does not make it due.
+    pub under_way: &'a [DeliveryId],
 }
 
 /// A delivery to be tried now.
@@ -155,7 +157,7 @@ pub struct DeliveryRecord {
     pub attempts: u32,
     /// When the dispatcher took the notice.
     pub created_at: DateTime<Utc>,
-    /// When it is tried next, or when the lease ends.
+    /// When it is tried next, or when the lease ends; `None`: it is over, or waits behind another.
     pub due_at: Option<DateTime<Utc>>,
     /// Afterwards nobody tries any more.
     pub useful_until: DateTime<Utc>,
@@ -266,7 +268,7 @@ impl Store {
         &self,
         receiver: &str,
         finished: &[Finished],
-        wanted: LeaseRequest,
+        wanted: &LeaseRequest<'_>,
     ) -> Result<Turn, StoreError> {
         write_apart!(self, ledger::turn(receiver, finished, wanted))
     }
@@ -282,12 +284,32 @@ impl Store {
         }
     }
 
+    /// The database's clock, in microseconds.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn clock_micros(&self) -> Result<i64, StoreError> {
+        read!(self, ledger::clock())
+    }
+
+    /// Moves the times of everything that is not over: the clock of this machine was set, by so many microseconds. On a
+    /// database that has a clock of its own, which is not set by whoever sets this machine's, does nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn shift_deliveries(&self, micros: i64) -> Result<(), StoreError> {
+        match &self.backend {
+            Backend::Sqlite(_) => write_apart!(self, ledger::shift(micros)),
+            Backend::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Gives up to `limit` deliveries up that are of no use any more. Returns how many.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn expire_deliveries(&self, limit: u32) -> Result<u64, StoreError> {
-        if !read!(self, ledger::has_expired())? {
+        if !read!(self, ledger::has_useless())? {
             return Ok(0);
         }
         write_apart!(self, ledger::expire(limit))
@@ -310,7 +332,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn backlogs(&self) -> Result<HashMap<String, Backlog>, StoreError> {
-        read!(self, ledger::backlogs())
+        read!(self, deliveries::backlogs())
     }
 
     /// Makes a delivery due now, whether it is over or waits, and useful for a while again.
@@ -334,7 +356,7 @@ impl Store {
         &self,
         id: DeliveryId,
     ) -> Result<Option<(DeliveryRecord, Vec<AttemptRecord>)>, StoreError> {
-        read!(self, ledger::one(id))
+        read!(self, deliveries::one(id))
     }
 
     /// A page of deliveries, newest first.
@@ -346,7 +368,7 @@ impl Store {
         filter: &DeliveryFilter,
         page: Page,
     ) -> Result<Paged<DeliveryRecord>, StoreError> {
-        read!(self, ledger::page(filter, page))
+        read!(self, deliveries::page(filter, page))
     }
 
     /// The newest `limit` notices of an episode, oldest first.
@@ -358,6 +380,6 @@ impl Store {
         id: EpisodeId,
         limit: u32,
     ) -> Result<Vec<NoticeRecord>, StoreError> {
-        read!(self, ledger::notices_of(id, limit))
+        read!(self, deliveries::notices_of(id, limit))
     }
 }

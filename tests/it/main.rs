@@ -32,6 +32,7 @@ mod idempotency_crash;
 mod image;
 mod interop;
 mod keys;
+mod ledger;
 mod log;
 mod modes;
 mod notices;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use andon::domain::episode::EpisodeChange::{Acknowledged, Opened};
 use andon::notify::ReceiverSettings;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, TestAppBuilder, TestReceiver, Treatment, eventually};
@@ -37,6 +38,11 @@ async fn delivery(app: &TestApp, receiver: &str, state: &str) -> Value {
 fn outcomes(delivery: &Value) -> Vec<&str> {
     let attempts = delivery["attempts"].as_array().expect("attempts").iter();
     attempts.map(|attempt| attempt["outcome"].as_str().expect("it is over")).collect()
+}
+
+/// When an attempt began, by its place.
+fn began(delivery: &Value, place: usize) -> DateTime<Utc> {
+    delivery["attempts"][place]["started_at"].as_str().expect("a time").parse().expect("a time")
 }
 
 #[tokio::test]
@@ -119,7 +125,7 @@ async fn what_is_of_no_use_any_more_is_given_up() {
     // The ledger's shortest use is a minute: the wait after the first failure goes beyond it.
     let hurried = ReceiverSettings {
         useful_minutes: 1,
-        backoff_ms: 86_400_000,
+        backoff_ms: 86_400_000_000,
         max_backoff_ms: 86_400_000_000,
         ..impatient("scada")
     };
@@ -132,22 +138,43 @@ async fn what_is_of_no_use_any_more_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_fails_again_and_again_is_left_alone_until_one_attempt_goes_through() {
-    let scada = TestReceiver::always(Treatment::Fails);
-    let breaking = ReceiverSettings { breaker_failures: 3, breaker_pause_ms: 1_000, ..impatient("scada") };
-    let app = with_receivers(vec![breaking]).notifier("scada", scada.clone()).spawn().await;
-    for number in 0..10 {
+async fn a_receiver_that_fails_again_and_again_is_left_alone() {
+    let (dead, alive) = (TestReceiver::always(Treatment::Fails), TestReceiver::new());
+    let breaking = ReceiverSettings {
+        concurrency: 1,
+        breaker_failures: 3,
+        breaker_pause_ms: 600_000,
+        ..impatient("dead")
+    };
+    let app = with_receivers(vec![breaking, impatient("alive")])
+        .notifier("dead", dead.clone())
+        .notifier("alive", alive.clone())
+        .spawn()
+        .await;
+    for number in 0..20 {
         let chart = app.given_a_chart(&format!("Bore {number}")).await;
         app.given_a_violation_on(chart).await;
     }
+    alive.has_taken(20).await;
     eventually("it is left alone", async || {
-        (app.metric("andon_notify_breaker_open{receiver=\"scada\"}").await == 1.0).then_some(())
+        (app.metric("andon_notify_breaker_open{receiver=\"dead\"}").await == 1.0).then_some(())
     })
     .await;
-    let before = scada.attempts().len();
-    assert!((3..10).contains(&before), "three, what was under way, and now and then one: {before}");
-    scada.treat_all(Treatment::Takes);
-    scada.has_taken(10).await;
+    assert_eq!(dead.attempts().len(), 3);
+}
+
+#[tokio::test]
+async fn one_attempt_finds_out_whether_a_receiver_is_back() {
+    let scada = TestReceiver::treating([Treatment::Fails; 3]);
+    let breaking =
+        ReceiverSettings { concurrency: 1, breaker_failures: 3, breaker_pause_ms: 700, ..impatient("scada") };
+    let app = with_receivers(vec![breaking]).notifier("scada", scada.clone()).spawn().await;
+    let bore = app.given_a_chart("Bore").await;
+    app.given_a_violation_on(bore).await;
+    scada.has_taken(1).await;
+    let delivered = delivery(&app, "scada", "delivered").await;
+    assert_eq!(outcomes(&delivered), ["transient", "transient", "transient", "delivered"]);
+    assert!(began(&delivered, 3) - began(&delivered, 2) >= TimeDelta::milliseconds(695), "{delivered}");
     eventually("it is told again", async || {
         (app.metric("andon_notify_breaker_open{receiver=\"scada\"}").await == 0.0).then_some(())
     })
@@ -172,11 +199,7 @@ async fn a_receiver_that_asks_for_patience_gets_it() {
         (first["state"] == "delivered").then_some(first)
     })
     .await;
-    let at = |number: usize| -> chrono::DateTime<chrono::Utc> {
-        let text = first["attempts"][number]["started_at"].as_str().expect("a time");
-        text.parse().expect("a time")
-    };
-    assert!((at(1) - at(0)).to_std().expect("later") >= wait - Duration::from_millis(5), "{first}");
+    assert!(began(&first, 1) - began(&first, 0) >= TimeDelta::milliseconds(695), "{first}");
 }
 
 #[tokio::test]
@@ -203,7 +226,13 @@ async fn a_receiver_that_wants_nothing_any_more_is_told_nothing_until_the_next_s
 #[tokio::test]
 async fn what_was_under_way_when_the_process_stopped_is_uncertain_and_tried_again() {
     let scada = TestReceiver::treating([Treatment::Hangs]);
-    let patient = || ReceiverSettings { timeout_ms: 60_000, ..impatient("scada") };
+    // What a stop cuts short waits for nothing.
+    let patient = || ReceiverSettings {
+        timeout_ms: 60_000,
+        backoff_ms: 86_400_000,
+        max_backoff_ms: 86_400_000,
+        ..impatient("scada")
+    };
     let app = with_receivers(vec![patient()]).notifier("scada", scada.clone()).spawn().await;
     let bore = app.given_a_chart("Bore").await;
     app.given_a_violation_on(bore).await;

@@ -22,7 +22,7 @@ fn id(id: i64) -> CharacteristicId {
 }
 
 /// Many steps, the same ones each time.
-fn steps(count: usize) -> Vec<Step> {
+pub fn steps(count: usize) -> Vec<Step> {
     plan(count..count + 1).new_tree(&mut TestRunner::deterministic()).expect("a plan").current()
 }
 

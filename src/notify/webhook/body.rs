@@ -1,6 +1,6 @@
 //! What a webhook says, in the words of its receiver.
 
-use chrono::SecondsFormat;
+use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
 
 use crate::domain::episode::EpisodeChange;
@@ -9,6 +9,9 @@ use crate::notify::notifier::Alert;
 use crate::notify::webhook::settings::Format;
 use crate::notify::wording::sentence;
 use crate::protocol::notice::Notice;
+
+/// For how long after the newest notice the Alertmanager takes an open episode for firing.
+const LONGEST_SILENCE: TimeDelta = TimeDelta::days(7);
 
 /// A body with its media type.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,9 +125,9 @@ fn alertmanager(notice: &Notice) -> Value {
         "annotations": annotations,
         "startsAt": episode.opened_at.to_rfc3339_opts(SecondsFormat::Micros, true),
     });
-    if let Some(closed) = episode.closed_at {
-        alert["endsAt"] = json!(closed.to_rfc3339_opts(SecondsFormat::Micros, true));
-    }
+    // Without an end, it would be taken for resolved after minutes: it is told only when something is new.
+    let end = episode.closed_at.unwrap_or(notice.update.timestamp + LONGEST_SILENCE);
+    alert["endsAt"] = json!(end.to_rfc3339_opts(SecondsFormat::Micros, true));
     json!([alert])
 }
 
@@ -189,8 +192,8 @@ mod tests {
         assert_eq!(opened[0]["labels"], closed[0]["labels"]);
         assert_eq!(opened[0]["startsAt"], closed[0]["startsAt"]);
         assert_eq!(
-            (opened[0].get("endsAt"), &closed[0]["endsAt"]),
-            (None, &json!("2026-01-05T09:30:00.000000Z"))
+            (&opened[0]["endsAt"], &closed[0]["endsAt"]),
+            (&json!("2026-01-12T08:00:00.000000Z"), &json!("2026-01-05T09:30:00.000000Z"))
         );
         let labels = closed[0]["labels"].as_object().expect("labels");
         assert!(labels.values().all(Value::is_string), "{labels:?}");

@@ -6,7 +6,8 @@
 //! * **Signed** as Standard Webhooks says, if there are keys. `webhook-id` is the delivery's name.
 //! * **Addresses** that are not on the internet are refused unless allowed, after names were resolved. Proxies of the
 //!   environment are not used.
-//! * **Answers** are read up to [`MOST_ANSWER`], and shown as far as they say what is wrong.
+//! * **Answers** count by their heads. What they say is not read: it could take for ever, and many tell the address that was
+//!   called, which is a secret.
 
 mod address;
 mod body;
@@ -30,9 +31,6 @@ use crate::notify::notifier::{Alert, AlertNotifier, NotifyError, Receipt};
 use crate::tls;
 
 pub use settings::{Format, Settings, SettingsError};
-
-/// Bytes of an answer that are read.
-const MOST_ANSWER: usize = 2_048;
 
 /// Tells one webhook.
 pub struct WebhookNotifier {
@@ -95,7 +93,7 @@ impl AlertNotifier for WebhookNotifier {
             request = request.header("webhook-signature", signature);
         }
         match request.body(body.bytes).send().await {
-            Ok(response) => judge(response, now).await,
+            Ok(response) => judge(&response, now),
             // Never arrived. The address may be a secret: it stands in no text.
             Err(error) if error.is_connect() || error.is_builder() => {
                 Err(NotifyError::transient(error.without_url()))
@@ -106,18 +104,13 @@ impl AlertNotifier for WebhookNotifier {
 }
 
 /// What an answer means.
-async fn judge(response: Response, now: DateTime<Utc>) -> Result<Receipt, NotifyError> {
+fn judge(response: &Response, now: DateTime<Utc>) -> Result<Receipt, NotifyError> {
     let status = response.status();
     if status.is_success() {
         return Ok(Receipt::new(status.as_str()));
     }
-    let patience = retry_after(&response, now);
-    let told = beginning(response).await;
-    let text = match told.trim() {
-        "" => format!("it answered {status}"),
-        told => format!("it answered {status}: {told}"),
-    };
-    Err(match (status, patience) {
+    let text = format!("it answered {status}");
+    Err(match (status, retry_after(response, now)) {
         (StatusCode::GONE, _) => NotifyError::gone(text),
         (
             StatusCode::BAD_REQUEST
@@ -130,18 +123,6 @@ async fn judge(response: Response, now: DateTime<Utc>) -> Result<Receipt, Notify
         (_, Some(patience)) => NotifyError::busy(text, patience),
         (_, None) => NotifyError::transient(text),
     })
-}
-
-/// The beginning of what it says; the rest is not waited for.
-async fn beginning(mut response: Response) -> String {
-    let mut bytes = Vec::new();
-    while bytes.len() < MOST_ANSWER
-        && let Ok(Some(chunk)) = response.chunk().await
-    {
-        bytes.extend_from_slice(&chunk);
-    }
-    bytes.truncate(MOST_ANSWER);
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// When it wants to be asked again: after so many seconds, or at a time.

@@ -35,7 +35,7 @@ pub struct DeliveryView {
     pub attempt_total: u32,
     #[serde(with = "time")]
     pub created_at: DateTime<Utc>,
-    /// When it is tried next, or when the lease ends; null: it is over.
+    /// When it is tried next, or when the lease ends; null: it is over, or waits behind an earlier one of its episode.
     #[serde(with = "time::optional")]
     pub due_at: Option<DateTime<Utc>>,
     /// Afterwards nobody tries any more.

@@ -41,6 +41,8 @@ const HAS_TAG: &str = "jsonb_array_elements_text(c.tags::jsonb) t WHERE t = ";
 const NOW: &str = "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)";
 /// What a SELECT says so that others wait for the rows.
 const LOCKING: &str = " FOR UPDATE";
+/// What a SELECT says so that the rows stay as they are, while others may say the same.
+const SHARING: &str = " FOR SHARE";
 /// What a SELECT says so that others pass over the rows.
 const LEASING: &str = " FOR UPDATE SKIP LOCKED";
 
@@ -104,9 +106,13 @@ impl Database {
             .connect_with(writing.clone())
             .await?;
         let apart = PgPoolOptions::new()
+            .min_connections(APART_CONNECTIONS)
             .max_connections(APART_CONNECTIONS)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .acquire_timeout(patience * 2)
-            .connect_lazy_with(writing);
+            .connect_with(writing)
+            .await?;
         migrate(&options, settings).await?;
         let head = {
             let mut connection = writer.acquire().await?;

@@ -72,15 +72,20 @@ pub async fn standings(
 }
 
 /// The first notice whose deliveries are not as many as were made; the first `episode` event that the cursor has passed
-/// and no notice is about; how many deliveries there are, and how many of these are not over.
-pub async fn ledger(connection: &mut Connection) -> Result<(Option<i64>, Option<i64>, i64, i64), StoreError> {
+/// and no notice is about; the first delivery that waits behind nothing; how many there are, and how many are not over.
+pub async fn ledger(
+    connection: &mut Connection,
+) -> Result<(Option<i64>, Option<i64>, Option<i64>, i64, i64), StoreError> {
     let counted = sqlx::query_as(
         "SELECT (SELECT MIN(n.seq) FROM notices n WHERE n.deliveries <> \
            (SELECT COUNT(*) FROM deliveries d WHERE d.seq = n.seq)), \
          (SELECT MIN(e.seq) FROM events e WHERE e.type = 'episode' AND e.seq <= (SELECT seq FROM notify_cursor) \
            AND e.seq > (SELECT COALESCE(MIN(n.seq), e.seq) FROM notices n) \
            AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.seq = e.seq)), \
-         (SELECT COUNT(*) FROM deliveries), (SELECT COUNT(*) FROM deliveries d WHERE d.due_at IS NOT NULL)",
+         (SELECT MIN(d.id) FROM deliveries d WHERE d.due_at IS NULL AND d.ended_at IS NULL \
+           AND NOT EXISTS (SELECT 1 FROM deliveries w WHERE w.episode_id = d.episode_id \
+             AND w.receiver = d.receiver AND w.recipient = d.recipient AND w.ended_at IS NULL AND w.id < d.id)), \
+         (SELECT COUNT(*) FROM deliveries), (SELECT COUNT(*) FROM deliveries d WHERE d.ended_at IS NULL)",
     )
     .fetch_one(connection)
     .await?;

@@ -1,33 +1,44 @@
-//! The delivery ledger. Every time here is one of the database's clock, as of the statement.
+//! Writing the delivery ledger. Every time here is one of the database's clock, as of the statement.
+//!
+//! Of the deliveries about one episode to one recipient only the oldest that is not over has a time at which it is due;
+//! the others wait behind it, and the next one is due when it ends. So a lease looks at what can be leased and at
+//! nothing else, however long the others wait.
+//!
+//! Who puts a delivery behind another must not miss that the other one just ends, and the other way round. So whoever
+//! begins or gives up deliveries holds the cursor's row for itself, and whoever records outcomes shares it.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Connection, Db, LEASING, LOCKING, NOW, Row};
+use super::{Connection, Db, LEASING, LOCKING, NOW, Row, SHARING, push_ids};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::{DeliveryId, EpisodeId};
-use crate::store::ledger::{
-    AttemptRecord, Backlog, DeliveryFilter, DeliveryRecord, Finished, LeaseRequest, Leased, NewDelivery,
-    NewNotice, NoticeRecord, Retried, Turn,
-};
-use crate::store::rows::{Cause, corrupt, count, from_name, from_optional_name, id, name_of, time};
-use crate::store::{Page, Paged, StoreError};
+use crate::store::StoreError;
+use crate::store::ledger::{Finished, LeaseRequest, Leased, NewDelivery, NewNotice, Retried, Turn};
+use crate::store::rows::{Cause, corrupt, count, id, name_of};
 
 /// Rows of one statement: far below the 32,766 values that SQLite takes.
 const CHUNK: usize = 1_000;
-
-const SELECT: &str = "SELECT d.id, d.seq, n.epoch, d.episode_id, n.characteristic_id, n.change, d.receiver, d.recipient, \
-    d.step, d.state, d.reason, d.attempts, n.at AS created_at, d.due_at, d.useful_until, d.ended_at \
-    FROM deliveries d JOIN notices n ON n.seq = d.seq";
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
 }
 
+/// The database's clock, in microseconds.
+pub async fn clock(connection: &mut Connection) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar(&format!("SELECT {NOW}")).fetch_one(connection).await?)
+}
+
 pub async fn cursor(connection: &mut Connection) -> Result<u64, StoreError> {
     let seq: i64 = sqlx::query_scalar("SELECT seq FROM notify_cursor").fetch_one(connection).await?;
+    Ok(seq as u64)
+}
+
+/// Holds the order of deliveries until the end of the transaction, alone or with others; gives the cursor.
+async fn hold(connection: &mut Connection, how: &'static str) -> Result<u64, StoreError> {
+    let select = format!("SELECT seq FROM notify_cursor{how}");
+    let seq: i64 = sqlx::query_scalar(&select).fetch_one(connection).await?;
     Ok(seq as u64)
 }
 
@@ -37,9 +48,7 @@ pub async fn take(
     epoch: &str,
     notices: &[NewNotice],
 ) -> Result<bool, StoreError> {
-    let select = format!("SELECT seq FROM notify_cursor{LOCKING}");
-    let seq: i64 = sqlx::query_scalar(&select).fetch_one(&mut *connection).await?;
-    if seq as u64 != from {
+    if hold(connection, LOCKING).await? != from {
         return Ok(false);
     }
     for notices in notices.chunks(CHUNK) {
@@ -57,29 +66,51 @@ pub async fn take(
     let deliveries: Vec<_> =
         notices.iter().flat_map(|n| n.deliveries.iter().map(move |d| of(n, d))).collect();
     for deliveries in deliveries.chunks(CHUNK) {
-        let mut insert = QueryBuilder::<Db>::new(
-            "INSERT INTO deliveries (seq, episode_id, receiver, recipient, step, state, attempts, due_at, useful_until) ",
+        insert_waiting(connection, deliveries).await?;
+    }
+    if !deliveries.is_empty() {
+        let update = format!(
+            "UPDATE deliveries SET due_at = {NOW} WHERE seq > $1 AND seq <= $2 AND due_at IS NULL \
+             AND ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM deliveries earlier \
+               WHERE earlier.episode_id = deliveries.episode_id AND earlier.receiver = deliveries.receiver \
+               AND earlier.recipient = deliveries.recipient AND earlier.ended_at IS NULL \
+               AND earlier.id < deliveries.id)"
         );
-        insert.push_values(deliveries, |mut row, (seq, episode, delivery)| {
-            row.push_bind(*seq as i64).push_bind(episode.get()).push_bind(delivery.receiver.as_str());
-            row.push_bind(delivery.recipient.as_str()).push_bind(i64::from(delivery.step));
-            row.push("'pending'").push("0").push(NOW);
-            row.push(NOW).push_unseparated(" + ").push_bind_unseparated(micros(delivery.useful_for));
-        });
-        insert.build().execute(&mut *connection).await?;
+        sqlx::query(&update).bind(from as i64).bind(to as i64).execute(&mut *connection).await?;
     }
     sqlx::query("UPDATE notify_cursor SET seq = $1").bind(to as i64).execute(connection).await?;
     Ok(true)
+}
+
+async fn insert_waiting(
+    connection: &mut Connection,
+    deliveries: &[(u64, EpisodeId, NewDelivery)],
+) -> Result<(), StoreError> {
+    let mut insert = QueryBuilder::<Db>::new(
+        "INSERT INTO deliveries (seq, episode_id, receiver, recipient, step, state, attempts, useful_until) ",
+    );
+    insert.push_values(deliveries, |mut row, (seq, episode, delivery)| {
+        row.push_bind(*seq as i64).push_bind(episode.get()).push_bind(delivery.receiver.as_str());
+        row.push_bind(delivery.recipient.as_str()).push_bind(i64::from(delivery.step));
+        row.push("'pending'").push("0");
+        row.push(NOW).push_unseparated(" + ").push_bind_unseparated(micros(delivery.useful_for));
+    });
+    insert.build().execute(connection).await?;
+    Ok(())
 }
 
 pub async fn turn(
     connection: &mut Connection,
     receiver: &str,
     finished: &[Finished],
-    wanted: LeaseRequest,
+    wanted: &LeaseRequest<'_>,
 ) -> Result<Turn, StoreError> {
+    if !finished.is_empty() {
+        hold(connection, SHARING).await?;
+    }
     for finished in finished.chunks(CHUNK) {
         record(connection, finished).await?;
+        release_next(connection, finished.iter().map(|finished| finished.id.get())).await?;
     }
     let leased = if wanted.count > 0 { lease(connection, receiver, wanted).await? } else { Vec::new() };
     let select = format!(
@@ -121,8 +152,22 @@ async fn record(connection: &mut Connection, finished: &[Finished]) -> Result<()
     });
     update.push(
         ") UPDATE delivery_attempts SET outcome = f.outcome, duration_micros = f.duration, detail = f.detail FROM f \
-         WHERE delivery_id = f.id AND number = f.attempt AND delivery_attempts.outcome IS NULL",
+         WHERE delivery_id = f.id AND number = f.attempt AND delivery_attempts.duration_micros IS NULL",
     );
+    update.build().execute(connection).await?;
+    Ok(())
+}
+
+/// Makes due what waits behind these, as far as they are over.
+async fn release_next(connection: &mut Connection, ids: impl Iterator<Item = i64>) -> Result<(), StoreError> {
+    let mut update = QueryBuilder::<Db>::new(format!(
+        "UPDATE deliveries SET due_at = {NOW} WHERE due_at IS NULL AND ended_at IS NULL AND id IN \
+         (SELECT (SELECT MIN(w.id) FROM deliveries w WHERE w.episode_id = o.episode_id \
+           AND w.receiver = o.receiver AND w.recipient = o.recipient AND w.ended_at IS NULL) \
+          FROM deliveries o WHERE o.ended_at IS NOT NULL AND o.id IN "
+    ));
+    push_ids(&mut update, "(", ids);
+    update.push(")");
     update.build().execute(connection).await?;
     Ok(())
 }
@@ -130,25 +175,33 @@ async fn record(connection: &mut Connection, finished: &[Finished]) -> Result<()
 async fn lease(
     connection: &mut Connection,
     receiver: &str,
-    wanted: LeaseRequest,
+    wanted: &LeaseRequest<'_>,
 ) -> Result<Vec<Leased>, StoreError> {
-    let update = format!(
-        "WITH due AS (SELECT d.id FROM deliveries d WHERE d.receiver = $2 AND d.due_at IS NOT NULL \
-          AND d.due_at <= {NOW} AND d.useful_until > {NOW} AND NOT EXISTS (SELECT 1 FROM deliveries earlier \
-            WHERE earlier.episode_id = d.episode_id AND earlier.receiver = d.receiver \
-            AND earlier.recipient = d.recipient AND earlier.due_at IS NOT NULL AND earlier.id < d.id) \
-          ORDER BY d.due_at, d.id LIMIT $3{LEASING}) \
-         UPDATE deliveries SET state = 'leased', attempts = attempts + 1, due_at = {NOW} + $1 FROM due \
-         WHERE deliveries.id = due.id RETURNING deliveries.id, deliveries.attempts"
-    );
-    let taken: Vec<(i64, i64)> = sqlx::query_as(&update)
-        .bind(micros(wanted.lease))
-        .bind(receiver)
-        .bind(i64::from(wanted.count))
-        .fetch_all(&mut *connection)
-        .await?;
+    let mut update =
+        QueryBuilder::<Db>::new("WITH due AS (SELECT d.id FROM deliveries d WHERE d.receiver = ");
+    update.push_bind(receiver).push(format!(
+        " AND d.due_at IS NOT NULL AND d.due_at <= {NOW} AND d.useful_until > {NOW} AND d.id NOT IN "
+    ));
+    push_known(&mut update, wanted.under_way);
+    update.push(" ORDER BY d.due_at, d.id LIMIT ").push_bind(i64::from(wanted.count).min(CHUNK as i64));
+    update.push(format!(
+        "{LEASING}) UPDATE deliveries SET state = 'leased', attempts = attempts + 1, due_at = {NOW} + "
+    ));
+    update.push_bind(micros(wanted.lease));
+    update.push(" FROM due WHERE deliveries.id = due.id RETURNING deliveries.id, deliveries.attempts");
+    let taken: Vec<(i64, i64)> = update.build_query_as().fetch_all(&mut *connection).await?;
     if taken.is_empty() {
         return Ok(Vec::new());
+    }
+    let again = taken.iter().filter(|(_, attempt)| *attempt > 1).map(|(id, _)| *id);
+    if again.clone().next().is_some() {
+        // Of an attempt that nobody will tell of any more, nothing is known.
+        let mut update = QueryBuilder::<Db>::new(
+            "UPDATE delivery_attempts SET outcome = 'uncertain', detail = 'the process ended' \
+             WHERE outcome IS NULL AND delivery_id IN ",
+        );
+        push_ids(&mut update, "(", again);
+        update.build().execute(&mut *connection).await?;
     }
     let mut insert =
         QueryBuilder::<Db>::new("INSERT INTO delivery_attempts (delivery_id, number, started_at) ");
@@ -158,14 +211,20 @@ async fn lease(
     insert.build().execute(&mut *connection).await?;
     let mut select = QueryBuilder::<Db>::new(
         "SELECT d.id, d.attempts, d.seq, n.epoch, d.recipient, d.step, n.body FROM deliveries d \
-         JOIN notices n ON n.seq = d.seq WHERE d.id IN (",
+         JOIN notices n ON n.seq = d.seq WHERE d.id IN ",
     );
-    let mut ids = select.separated(", ");
-    for (id, _) in &taken {
-        ids.push_bind(*id);
-    }
-    select.push(") ORDER BY d.id");
+    push_ids(&mut select, "(", taken.iter().map(|(id, _)| *id));
+    select.push(" ORDER BY d.id");
     select.build().fetch_all(connection).await?.iter().map(leased_from).collect()
+}
+
+/// Deliveries by their ids; a list without any would match nothing, not even by `NOT IN`.
+fn push_known(query: &mut QueryBuilder<Db>, ids: &[DeliveryId]) {
+    query.push("(0");
+    for id in ids {
+        query.push(", ").push_bind(id.get());
+    }
+    query.push(")");
 }
 
 fn leased_from(row: &Row) -> Result<Leased, StoreError> {
@@ -185,30 +244,47 @@ fn leased_from(row: &Row) -> Result<Leased, StoreError> {
 }
 
 pub async fn release(connection: &mut Connection) -> Result<(), StoreError> {
-    let update =
-        format!("UPDATE deliveries SET due_at = {NOW} WHERE state = 'leased' AND due_at IS NOT NULL");
+    let update = format!(
+        "UPDATE deliveries SET state = 'uncertain', due_at = {NOW} WHERE state = 'leased' AND due_at IS NOT NULL"
+    );
     sqlx::query(&update).execute(connection).await?;
     Ok(())
 }
 
-/// What nobody may send any more: of no use, and not just being tried.
-fn is_expired() -> String {
-    format!("due_at IS NOT NULL AND due_at <= {NOW} AND useful_until <= {NOW}")
+/// Moves all times of what is not over.
+pub async fn shift(connection: &mut Connection, micros: i64) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE deliveries SET due_at = due_at + $1, useful_until = useful_until + $1 WHERE ended_at IS NULL",
+    )
+    .bind(micros)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
-pub async fn has_expired(connection: &mut Connection) -> Result<bool, StoreError> {
-    let select = format!("SELECT id FROM deliveries WHERE {} LIMIT 1", is_expired());
+/// What nobody may send any more: of no use, and not just being tried.
+fn is_useless() -> String {
+    format!("ended_at IS NULL AND useful_until <= {NOW} AND (state <> 'leased' OR due_at <= {NOW})")
+}
+
+pub async fn has_useless(connection: &mut Connection) -> Result<bool, StoreError> {
+    let select = format!("SELECT id FROM deliveries WHERE {} LIMIT 1", is_useless());
     let found: Option<i64> = sqlx::query_scalar(&select).fetch_optional(connection).await?;
     Ok(found.is_some())
 }
 
 pub async fn expire(connection: &mut Connection, limit: u32) -> Result<u64, StoreError> {
-    let update = format!(
-        "UPDATE deliveries SET state = 'expired', due_at = NULL, ended_at = {NOW} \
-         WHERE id IN (SELECT id FROM deliveries WHERE {} LIMIT $1{LEASING})",
-        is_expired()
-    );
-    Ok(sqlx::query(&update).bind(i64::from(limit)).execute(connection).await?.rows_affected())
+    hold(connection, LOCKING).await?;
+    let select = format!("SELECT id FROM deliveries WHERE {} LIMIT $1{LEASING}", is_useless());
+    let limit = i64::from(limit).min(CHUNK as i64);
+    let ids: Vec<i64> = sqlx::query_scalar(&select).bind(limit).fetch_all(&mut *connection).await?;
+    let mut update = QueryBuilder::<Db>::new(format!(
+        "UPDATE deliveries SET state = 'expired', due_at = NULL, ended_at = {NOW} WHERE id IN "
+    ));
+    push_ids(&mut update, "(", ids.iter().copied());
+    update.build().execute(&mut *connection).await?;
+    release_next(connection, ids.iter().copied()).await?;
+    Ok(ids.len() as u64)
 }
 
 pub async fn has_notices_older_than(connection: &mut Connection, kept: Duration) -> Result<bool, StoreError> {
@@ -221,32 +297,19 @@ pub async fn has_notices_older_than(connection: &mut Connection, kept: Duration)
 pub async fn remove(connection: &mut Connection, kept: Duration, limit: u32) -> Result<u64, StoreError> {
     let select = format!(
         "SELECT n.seq FROM notices n WHERE n.at < {NOW} - $1 AND NOT EXISTS (SELECT 1 FROM deliveries d \
-         WHERE d.seq = n.seq AND d.due_at IS NOT NULL) ORDER BY n.at LIMIT $2"
+         WHERE d.seq = n.seq AND d.ended_at IS NULL) ORDER BY n.at LIMIT $2"
     );
     let old: Vec<i64> = sqlx::query_scalar(&select)
         .bind(micros(kept))
-        .bind(i64::from(limit))
+        .bind(i64::from(limit).min(CHUNK as i64))
         .fetch_all(&mut *connection)
         .await?;
-    for (table, column) in [("deliveries", "seq"), ("notices", "seq")] {
-        let mut delete = QueryBuilder::<Db>::new(format!("DELETE FROM {table} WHERE {column} IN "));
-        super::push_ids(&mut delete, "(", old.iter().copied());
+    for table in ["deliveries", "notices"] {
+        let mut delete = QueryBuilder::<Db>::new(format!("DELETE FROM {table} WHERE seq IN "));
+        push_ids(&mut delete, "(", old.iter().copied());
         delete.build().execute(&mut *connection).await?;
     }
     Ok(old.len() as u64)
-}
-
-pub async fn backlogs(connection: &mut Connection) -> Result<HashMap<String, Backlog>, StoreError> {
-    let select = format!(
-        "SELECT d.receiver, COUNT(*), {NOW} - MIN(n.at) FROM deliveries d JOIN notices n ON n.seq = d.seq \
-         WHERE d.due_at IS NOT NULL GROUP BY d.receiver"
-    );
-    let rows: Vec<(String, i64, Option<i64>)> = sqlx::query_as(&select).fetch_all(connection).await?;
-    let backlog = |(receiver, waiting, age): (_, i64, Option<i64>)| {
-        let oldest_age = age.map(|micros| Duration::from_micros(micros.max(0) as u64));
-        (receiver, Backlog { waiting: waiting as u64, oldest_age })
-    };
-    Ok(rows.into_iter().map(backlog).collect())
 }
 
 pub async fn retry(
@@ -254,9 +317,11 @@ pub async fn retry(
     id: DeliveryId,
     useful_for: Duration,
 ) -> Result<Retried, StoreError> {
+    hold(connection, LOCKING).await?;
     let update = format!(
-        "UPDATE deliveries SET state = CASE WHEN due_at IS NULL THEN 'pending' ELSE state END, due_at = {NOW}, \
-         useful_until = {NOW} + $1, ended_at = NULL, reason = NULL WHERE id = $2 AND state <> 'leased'"
+        "UPDATE deliveries SET state = CASE WHEN ended_at IS NOT NULL THEN 'pending' ELSE state END, due_at = {NOW}, \
+         useful_until = {NOW} + $1, ended_at = NULL, reason = NULL \
+         WHERE id = $2 AND (state <> 'leased' OR due_at <= {NOW})"
     );
     let updated =
         sqlx::query(&update).bind(micros(useful_for)).bind(id.get()).execute(&mut *connection).await?;
@@ -268,138 +333,4 @@ pub async fn retry(
         .fetch_optional(connection)
         .await?;
     Ok(if known.is_some() { Retried::Leased } else { Retried::Unknown })
-}
-
-pub async fn one(
-    connection: &mut Connection,
-    id: DeliveryId,
-) -> Result<Option<(DeliveryRecord, Vec<AttemptRecord>)>, StoreError> {
-    let select = format!("{SELECT} WHERE d.id = $1");
-    let Some(row) = sqlx::query(&select).bind(id.get()).fetch_optional(&mut *connection).await? else {
-        return Ok(None);
-    };
-    let attempts = sqlx::query(
-        "SELECT delivery_id, number, started_at, duration_micros, outcome, detail FROM delivery_attempts \
-         WHERE delivery_id = $1 ORDER BY number",
-    )
-    .bind(id.get())
-    .fetch_all(connection)
-    .await?;
-    let attempts = attempts.iter().map(attempt_from).collect::<Result<_, _>>()?;
-    Ok(Some((delivery_from(&row)?, attempts)))
-}
-
-pub async fn page(
-    connection: &mut Connection,
-    filter: &DeliveryFilter,
-    page: Page,
-) -> Result<Paged<DeliveryRecord>, StoreError> {
-    let mut count =
-        QueryBuilder::<Db>::new("SELECT COUNT(*) FROM deliveries d JOIN notices n ON n.seq = d.seq");
-    push_filter(&mut count, filter);
-    let total: i64 = count.build_query_scalar().fetch_one(&mut *connection).await?;
-    let mut select = QueryBuilder::<Db>::new(SELECT);
-    push_filter(&mut select, filter);
-    select.push(" ORDER BY d.id DESC LIMIT ").push_bind(i64::from(page.limit));
-    select.push(" OFFSET ").push_bind(page.offset as i64);
-    let rows = select.build().fetch_all(connection).await?;
-    let items = rows.iter().map(delivery_from).collect::<Result<_, _>>()?;
-    Ok(Paged { items, total: total as u64 })
-}
-
-fn push_filter(query: &mut QueryBuilder<Db>, filter: &DeliveryFilter) {
-    query.push(" WHERE 1 = 1");
-    if let Some(receiver) = &filter.receiver {
-        query.push(" AND d.receiver = ").push_bind(super::sought(receiver));
-    }
-    if let Some(state) = &filter.state {
-        query.push(" AND d.state = ").push_bind(name_of(state));
-    }
-    if let Some(id) = filter.episode_id {
-        query.push(" AND d.episode_id = ").push_bind(id.get());
-    }
-    if let Some(id) = filter.characteristic_id {
-        query.push(" AND n.characteristic_id = ").push_bind(id.get());
-    }
-    if let Some(from) = filter.from {
-        query.push(" AND n.at >= ").push_bind(from.timestamp_micros());
-    }
-    if let Some(to) = filter.to {
-        query.push(" AND n.at < ").push_bind(to.timestamp_micros());
-    }
-    if let Some(seq) = filter.after_seq {
-        query.push(" AND d.seq > ").push_bind(seq as i64);
-    }
-}
-
-pub async fn notices_of(
-    connection: &mut Connection,
-    id: EpisodeId,
-    limit: u32,
-) -> Result<Vec<NoticeRecord>, StoreError> {
-    let rows: Vec<(i64, String, i64)> = sqlx::query_as(
-        "SELECT seq, change, at FROM notices WHERE episode_id = $1 ORDER BY seq DESC LIMIT $2",
-    )
-    .bind(id.get())
-    .bind(i64::from(limit))
-    .fetch_all(&mut *connection)
-    .await?;
-    let mut select = QueryBuilder::<Db>::new(SELECT);
-    select.push(" WHERE d.seq IN ");
-    super::push_ids(&mut select, "(", rows.iter().map(|(seq, ..)| *seq));
-    select.push(" ORDER BY d.id");
-    let mut deliveries: HashMap<u64, Vec<DeliveryRecord>> = HashMap::new();
-    for row in select.build().fetch_all(connection).await? {
-        let delivery = delivery_from(&row)?;
-        deliveries.entry(delivery.seq).or_default().push(delivery);
-    }
-    let notice = |(seq, change, at): (i64, String, i64)| {
-        let deliveries = deliveries.remove(&(seq as u64)).unwrap_or_default();
-        let read = || -> Result<_, Cause> {
-            Ok(NoticeRecord { seq: seq as u64, change: from_name(&change)?, at: time(at)?, deliveries })
-        };
-        corrupt("notices", seq, read())
-    };
-    rows.into_iter().rev().map(notice).collect()
-}
-
-fn delivery_from(row: &Row) -> Result<DeliveryRecord, StoreError> {
-    let row_id: i64 = row.try_get("id")?;
-    let read = || -> Result<_, Cause> {
-        let maybe_time = |column| row.try_get::<Option<i64>, _>(column)?.map(time).transpose();
-        Ok(DeliveryRecord {
-            id: id(row_id)?,
-            seq: row.try_get::<i64, _>("seq")? as u64,
-            epoch: row.try_get("epoch")?,
-            episode_id: id(row.try_get("episode_id")?)?,
-            characteristic_id: id(row.try_get("characteristic_id")?)?,
-            change: from_name(row.try_get("change")?)?,
-            receiver: row.try_get("receiver")?,
-            recipient: row.try_get("recipient")?,
-            step: count(row.try_get("step")?)?,
-            state: from_name(row.try_get("state")?)?,
-            reason: row.try_get("reason")?,
-            attempts: count(row.try_get("attempts")?)?,
-            created_at: time(row.try_get("created_at")?)?,
-            due_at: maybe_time("due_at")?,
-            useful_until: time(row.try_get("useful_until")?)?,
-            ended_at: maybe_time("ended_at")?,
-        })
-    };
-    corrupt("deliveries", row_id, read())
-}
-
-fn attempt_from(row: &Row) -> Result<AttemptRecord, StoreError> {
-    let row_id: i64 = row.try_get("delivery_id")?;
-    let read = || -> Result<_, Cause> {
-        let duration: Option<i64> = row.try_get("duration_micros")?;
-        Ok(AttemptRecord {
-            number: count(row.try_get("number")?)?,
-            started_at: time(row.try_get("started_at")?)?,
-            duration: duration.map(|micros| Duration::from_micros(micros.max(0) as u64)),
-            outcome: from_optional_name(row.try_get("outcome")?)?,
-            detail: row.try_get("detail")?,
-        })
-    };
-    corrupt("delivery_attempts", row_id, read())
 }

@@ -7,6 +7,7 @@
 
 pub(in crate::store) mod characteristics;
 pub(in crate::store) mod check;
+pub(in crate::store) mod deliveries;
 pub(in crate::store) mod episodes;
 pub(in crate::store) mod foreign;
 pub(in crate::store) mod head;
@@ -24,7 +25,7 @@ use std::collections::BTreeSet;
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Connection, Db, HAS_TAG, LEASING, LOCKING, NOW, POSITION, Row};
+use super::{Connection, Db, HAS_TAG, LEASING, LOCKING, NOW, POSITION, Row, SHARING};
 use crate::domain::violation::Acknowledgement;
 use crate::store::rows::{Cause, time};
 

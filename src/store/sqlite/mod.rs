@@ -33,6 +33,8 @@ const HAS_TAG: &str = "json_each(c.tags) t WHERE t.value = ";
 const NOW: &str = "CAST(ROUND(unixepoch('subsec') * 1000.0) * 1000 AS INTEGER)";
 /// What a SELECT says so that others wait for the rows: here, nobody else writes.
 const LOCKING: &str = "";
+/// What a SELECT says so that the rows stay as they are, while others may say the same.
+const SHARING: &str = "";
 /// What a SELECT says so that others pass over the rows.
 const LEASING: &str = "";
 

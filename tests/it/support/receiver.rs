@@ -27,7 +27,7 @@ pub enum Treatment {
 #[derive(Debug, Default)]
 pub struct TestReceiver {
     treatments: Mutex<VecDeque<Treatment>>,
-    afterwards: Mutex<Option<Treatment>>,
+    afterwards: Option<Treatment>,
     attempts: Mutex<Vec<Alert>>,
     taken: Mutex<Vec<Alert>>,
     recipients: Vec<String>,
@@ -47,18 +47,13 @@ impl TestReceiver {
 
     /// One that always treats attempts like that.
     pub fn always(treatment: Treatment) -> Arc<Self> {
-        Arc::new(Self { afterwards: Mutex::new(Some(treatment)), ..Self::default() })
+        Arc::new(Self { afterwards: Some(treatment), ..Self::default() })
     }
 
     /// One of several recipients.
     pub fn with_recipients(recipients: &[&str]) -> Arc<Self> {
         let recipients = recipients.iter().map(|name| (*name).to_owned()).collect();
         Arc::new(Self { recipients, ..Self::default() })
-    }
-
-    /// From now on.
-    pub fn treat_all(&self, treatment: Treatment) {
-        *self.afterwards.lock().expect("not poisoned") = Some(treatment);
     }
 
     /// Every attempt, in the order in which they began.
@@ -98,7 +93,7 @@ impl AlertNotifier for TestReceiver {
     async fn notify(&self, alert: &Alert) -> Result<Receipt, NotifyError> {
         self.attempts.lock().expect("not poisoned").push(alert.clone());
         let next = self.treatments.lock().expect("not poisoned").pop_front();
-        let treatment = next.or(*self.afterwards.lock().expect("not poisoned"));
+        let treatment = next.or(self.afterwards);
         match treatment.unwrap_or(Treatment::Takes) {
             Treatment::Takes => {
                 let mut taken = self.taken.lock().expect("not poisoned");

@@ -121,7 +121,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     let mut received = Vec::new();
     while let Some(request) = next_request(&mut stream, &mut received).await {
         let mood = shared.mood.lock().expect("not poisoned").unwrap_or(Mood::Takes);
-        let name = request.header("webhook-id").to_owned();
+        let (name, path) = (request.header("webhook-id").to_owned(), request.path.clone());
         shared.requests.lock().expect("not poisoned").push(request);
         let answer = shared.answer.lock().expect("not poisoned").clone();
         let head = match (answer, mood) {
@@ -135,7 +135,13 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
                 "HTTP/1.1 204 No Content".to_owned()
             }
         };
-        let answer = format!("{head}\r\nContent-Length: 0\r\n\r\n");
+        // Who refuses says what was called, as many servers do, and does not come to an end.
+        let body = if head.starts_with("HTTP/1.1 2") {
+            "Content-Length: 0\r\n\r\n".to_owned()
+        } else {
+            format!("Content-Length: 1000\r\n\r\nnothing at {path}")
+        };
+        let answer = format!("{head}\r\n{body}");
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
