@@ -77,13 +77,7 @@ mod tests {
         ] {
             assert_eq!(serde_json::json!(outcome), outcome.as_str());
         }
-        for change in [
-            EpisodeChange::Opened,
-            EpisodeChange::Worsened,
-            EpisodeChange::Acknowledged,
-            EpisodeChange::Lapsed,
-            EpisodeChange::Closed,
-        ] {
+        for change in EpisodeChange::ALL {
             assert_eq!(serde_json::json!(change), change.as_str());
         }
     }

@@ -53,6 +53,9 @@ pub enum EpisodeChange {
 }
 
 impl EpisodeChange {
+    /// All of them, in the order in which an episode may go through them.
+    pub const ALL: [Self; 5] = [Self::Opened, Self::Worsened, Self::Acknowledged, Self::Lapsed, Self::Closed];
+
     /// Its name, as the wire says it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -258,7 +258,8 @@ fn deliveries() -> Vec<Operation> {
         post("/api/v1/deliveries/{id}/retry", "retry_delivery", deliveries::retry)
             .says(
                 "Tries a delivery again",
-                "Now, whether it is over or waits; the receiver gets it under the same name as before.",
+                "Whether it is over or waits: now, or when those before it about its episode are over. The receiver gets it \
+                 under the same name as before.",
             )
             .refuses(&[Kind::UnknownDelivery, Kind::DeliveryUnderWay]),
         get("/api/v1/violations/{id}/deliveries", "list_deliveries_of_violation", deliveries::of_violation)

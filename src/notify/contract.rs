@@ -198,13 +198,7 @@ impl Checks<'_> {
     }
 
     async fn taken(&self) -> Result<(), Broken> {
-        for change in [
-            EpisodeChange::Opened,
-            EpisodeChange::Worsened,
-            EpisodeChange::Acknowledged,
-            EpisodeChange::Lapsed,
-            EpisodeChange::Closed,
-        ] {
+        for change in EpisodeChange::ALL {
             let name = format!("contract-{}", change.as_str());
             self.must_arrive(TAKEN, &self.alert(&name, change, "Bore")).await?;
         }

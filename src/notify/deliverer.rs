@@ -3,15 +3,14 @@
 //! Knows the ledger and the notifiers; knows nothing of sockets, HTTP or the event bus.
 //!
 //! * **The sweeper** gives up what is of no use any more, whoever it was for (a receiver may be gone from the settings),
-//!   removes what has had its time, and measures what waits. It notices when the machine's clock was set, and moves what waits
-//!   along: a day that nobody lived through makes nothing useless.
+//!   removes what has had its time, and measures what waits.
 //! * **Stops** when all of them have.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span, warn};
 
@@ -22,9 +21,6 @@ use crate::notify::settings::Settings;
 use crate::notify::worker::{Patience, Worker};
 use crate::store::{Store, StoreError};
 
-/// A clock that is this much off from one look to the next was set: more than a busy machine is late, less than the shortest
-/// use of a delivery.
-const CLOCK_STEP: Duration = Duration::from_secs(30);
 /// Rows that the sweeper changes in one transaction, at most.
 const STEP_ROWS: u32 = 500;
 
@@ -70,9 +66,9 @@ impl Deliverer {
 
     async fn sweep(self, stop: CancellationToken) {
         let interval = Duration::from_millis(self.settings.sweep_interval_ms.max(1));
-        let (mut is_failing, mut looked) = (false, None);
+        let mut is_failing = false;
         while !stop.is_cancelled() {
-            match self.sweep_once(&mut looked, &stop).await {
+            match self.sweep_once(&stop).await {
                 Ok(()) => is_failing = false,
                 Err(error) if !std::mem::replace(&mut is_failing, true) => {
                     warn!(error = %error_chain(&error), "could not look through the delivery ledger, trying again");
@@ -86,25 +82,7 @@ impl Deliverer {
         }
     }
 
-    /// `looked`: the database's clock when it was last looked at, and when that was.
-    async fn sweep_once(
-        &self,
-        looked: &mut Option<(i64, Instant)>,
-        stop: &CancellationToken,
-    ) -> Result<(), StoreError> {
-        let (clock, now) = (self.store.clock_micros().await?, Instant::now());
-        if let Some((before, at)) = *looked {
-            let passed = i64::try_from((now - at).as_micros()).unwrap_or(i64::MAX);
-            let step = clock - before - passed;
-            if step.unsigned_abs() > CLOCK_STEP.as_micros() as u64 {
-                warn!(
-                    clock.step_seconds = step / 1_000_000,
-                    "the clock was set: what waits keeps its waiting time"
-                );
-                self.store.shift_deliveries(step).await?;
-            }
-        }
-        *looked = Some((clock, now));
+    async fn sweep_once(&self, stop: &CancellationToken) -> Result<(), StoreError> {
         while !stop.is_cancelled() {
             let expired = self.store.expire_deliveries(STEP_ROWS).await?;
             if expired == 0 {

@@ -62,13 +62,7 @@ mod tests {
 
     #[test]
     fn there_is_one_of_each_change() {
-        for change in [
-            EpisodeChange::Opened,
-            EpisodeChange::Worsened,
-            EpisodeChange::Acknowledged,
-            EpisodeChange::Lapsed,
-            EpisodeChange::Closed,
-        ] {
+        for change in EpisodeChange::ALL {
             let alert = sample_alert("d", "", change, "Bore");
             assert_eq!(alert.notice.update.change, change);
             let text = serde_json::to_string(&*alert.notice).expect("encodes");

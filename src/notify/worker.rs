@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, info, info_span, warn};
 
@@ -35,6 +35,8 @@ use crate::store::{Finished, LeaseRequest, Leased, Store, StoreError, Turn};
 
 /// What is told of an attempt that a stop has ended.
 const CUT_SHORT: &str = "cut short: the process stopped";
+/// How long a stopping worker waits before it tells a ledger that has failed again.
+const RECORD_AGAIN: Duration = Duration::from_millis(100);
 /// A lease is so much longer than an attempt may take: what a turn at a busy ledger takes.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
 /// How much of an answer or an error is kept.
@@ -271,6 +273,10 @@ impl Worker {
                     }
                 }
             }
+            self.record().await;
+        }
+        while !self.finished.is_empty() && Instant::now() < deadline {
+            sleep(RECORD_AGAIN).await;
             self.record().await;
         }
     }

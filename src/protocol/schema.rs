@@ -144,7 +144,7 @@ closed_lists! {
     /// Why an episode is over: enough points in control, new limits, a new phase without any, none of its violations holds,
     /// its characteristic was retired or deleted, or nothing was heard of the process for too long.
     ClosingReason { InControl NewLimits NewPhase Withdrawn Retired Deleted Stale }
-    /// How far a delivery is: nobody has tried, somebody does, there will be another attempt (of the newest one it may not be
+    /// How far a delivery is: nobody has tried (anew), somebody does, there will be another attempt (of the newest one it may not be
     /// known whether it arrived), the receiver has taken it, it never will, or it came to nothing as long as it was of use.
     DeliveryState { Pending Leased Retrying Uncertain Delivered Dead Expired }
     /// How an attempt ended: taken, not this time, never, or not known.

@@ -215,7 +215,7 @@ pub struct DeliveryFilter {
 /// What has become of the wish to try a delivery again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retried {
-    /// It is due now.
+    /// It is due, or next in line.
     Due,
     /// Somebody tries just now.
     Leased,
@@ -284,26 +284,6 @@ impl Store {
         }
     }
 
-    /// The database's clock, in microseconds.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn clock_micros(&self) -> Result<i64, StoreError> {
-        read!(self, ledger::clock())
-    }
-
-    /// Moves the times of everything that is not over: the clock of this machine was set, by so many microseconds. On a
-    /// database that has a clock of its own, which is not set by whoever sets this machine's, does nothing.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn shift_deliveries(&self, micros: i64) -> Result<(), StoreError> {
-        match &self.backend {
-            Backend::Sqlite(_) => write_apart!(self, ledger::shift(micros)),
-            Backend::Postgres(_) => Ok(()),
-        }
-    }
-
     /// Gives up to `limit` deliveries up that are of no use any more. Returns how many.
     ///
     /// # Errors
@@ -335,7 +315,8 @@ impl Store {
         read!(self, deliveries::backlogs())
     }
 
-    /// Makes a delivery due now, whether it is over or waits, and useful for a while again.
+    /// Makes a delivery due, whether it is over or waits, and useful for a while again: now, or when those before it about its
+    /// episode are over.
     ///
     /// # Errors
     /// [`StoreError`].

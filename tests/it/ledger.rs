@@ -7,8 +7,7 @@ use andon::domain::episode::EpisodeChange;
 use andon::domain::ids::DeliveryId;
 use andon::settings::Settings;
 use andon::store::{
-    DeliveryFilter, DeliveryRecord, Finished, LeaseRequest, Leased, NewDelivery, NewNotice, Page, Retried,
-    Store, Turn,
+    DeliveryFilter, Finished, LeaseRequest, Leased, NewDelivery, NewNotice, Page, Retried, Store, Turn,
 };
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
@@ -68,10 +67,6 @@ impl Ledger {
     async fn states(&self) -> Vec<DeliveryState> {
         let found = self.store().deliveries(&DeliveryFilter::default(), ALL).await.expect("a list");
         found.items.iter().rev().map(|delivery| delivery.state).collect()
-    }
-
-    async fn delivery(&self, id: DeliveryId) -> DeliveryRecord {
-        self.store().delivery(id).await.expect("read").expect("it is there").0
     }
 }
 
@@ -179,20 +174,30 @@ async fn a_try_that_would_come_too_late_is_not_waited_for() {
     assert_eq!(ledger.lease(1).await.remove(0).seq, 2);
 }
 
-/// A machine without a clock of its own begins years ago, and is set when the network comes.
 #[tokio::test]
-async fn a_clock_that_was_set_makes_nothing_useless_and_nothing_late() {
+async fn what_is_tried_again_keeps_its_place() {
     let ledger = Ledger::open().await;
-    ledger.take(&[1], HOUR).await;
-    let id = DeliveryId::try_from(1).expect("an id");
-    let before = ledger.delivery(id).await;
-    let day = 24 * 3_600_000_000_i64;
-    ledger.store().shift_deliveries(day).await.expect("moved");
-    let after = ledger.delivery(id).await;
-    let moved =
-        [after.useful_until - before.useful_until, after.due_at.expect("due") - before.due_at.expect("due")];
-    let expected = if on_postgres() { 0 } else { day };
-    assert_eq!(moved.map(|moved| moved.num_microseconds()), [Some(expected); 2]);
+    ledger.take(&[1, 1, 1], HOUR).await;
+    let retry = async |id: DeliveryId| ledger.store().retry_delivery(id, HOUR).await.expect("asked");
+    let first = ledger.lease(9).await.remove(0);
+    ledger.turn(&[finished(&first, AttemptOutcome::Transient, Some(HOUR / 2))], 0, HOUR).await;
+    let second = DeliveryId::try_from(first.id.get() + 1).expect("an id");
+    assert_eq!(retry(second).await, Retried::Due);
+    assert_eq!(ledger.lease(9).await, [], "it waits for what is before it");
+    assert_eq!(retry(first.id).await, Retried::Due);
+    assert_eq!(ledger.lease(9).await.remove(0).id, first.id);
+    let dead = Finished { attempt: 2, ..finished(&first, AttemptOutcome::Permanent, None) };
+    let leased = ledger.turn(&[dead], 9, HOUR).await.leased.remove(0);
+    assert_eq!(leased.id, second);
+    // The first again, while the second is being tried: one after the other, and then the third.
+    assert_eq!(retry(first.id).await, Retried::Due);
+    assert_eq!(ledger.lease(9).await, []);
+    let delivered = finished(&leased, AttemptOutcome::Delivered, None);
+    let again = ledger.turn(&[delivered], 9, HOUR).await.leased.remove(0);
+    assert_eq!((again.id, again.attempt), (first.id, 3));
+    let third =
+        ledger.turn(&[finished(&again, AttemptOutcome::Delivered, None)], 9, HOUR).await.leased.remove(0);
+    assert_eq!(third.seq, 3);
 }
 
 #[tokio::test]

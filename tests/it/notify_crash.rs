@@ -185,10 +185,12 @@ async fn told_through_kills(violations: usize, kills: usize, seed: u64) -> Told 
         let feeders: JoinSet<_> = charts.iter().map(|chart| feed(process.address, *chart, enough)).collect();
         if is_last {
             answered += feeders.join_all().await.into_iter().sum::<usize>();
-            let url = format!("http://{}/api/v1/deliveries", process.address);
-            for state in ["pending", "leased", "retrying", "uncertain"] {
-                let query = format!("{url}?state={state}&limit=1");
-                while total(&query).await > 0 {
+            let mut plain = Database::open(&database).await;
+            for left in [
+                "SELECT COUNT(*) FROM events WHERE type = 'episode' AND seq > (SELECT seq FROM notify_cursor)",
+                "SELECT COUNT(*) FROM deliveries WHERE ended_at IS NULL",
+            ] {
+                while plain.number(left).await > 0 {
                     sleep(Duration::from_millis(50)).await;
                 }
             }
@@ -207,12 +209,6 @@ async fn told_through_kills(violations: usize, kills: usize, seed: u64) -> Told 
     store.close().await;
     assert!(answered >= violations && changes.len() >= 2 * answered, "{answered}, {}", changes.len());
     Told { far_ends, changes, database, _directory: directory }
-}
-
-/// The total of a list.
-async fn total(url: &str) -> u64 {
-    let answer: Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
-    answer["total"].as_u64().expect("a total")
 }
 
 async fn given_a_chart(process: &Process, number: usize) -> i64 {

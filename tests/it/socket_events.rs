@@ -130,7 +130,8 @@ async fn a_shard_that_falls_off_the_ring_reads_the_log_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn a_burst_reaches_a_client_that_reads() {
-    let app = TestApp::spawn().await;
+    // A client that is slow on a busy machine gets all the same.
+    let app = TestApp::builder().with(|s| s.broadcast.sample_queue_bytes = 1 << 30).spawn().await;
     let bore = app.given_a_chart("Bore").await;
     let mut socket = app.socket().await.subscribed_to([bore]).await;
     let values = vec![10.0; 8_000];

@@ -52,7 +52,8 @@ pub async fn run(arguments: DemoArgs, stop: CancellationToken) -> anyhow::Result
     let mut settings = Settings::default();
     settings.http.listen = arguments.listen.clone();
     settings.store.url = format!("sqlite://{}", directory.path().join("demo.db").display());
-    settings.log.filter = "warn".to_owned();
+    // What its log would be told of episodes, it prints.
+    settings.log.filter = "warn,andon::notify::log=off".to_owned();
     telemetry::start(&settings.log)?;
 
     let app = App::builder(settings).build().await?;
@@ -119,6 +120,7 @@ fn where_to_look(server: &str) -> io::Result<()> {
          live events       {andon} tail --server {server}\n  \
          what there is     curl '{api}/characteristics'\n  \
          a chart           {api}/characteristics/1/chart.svg\n  \
+         who was told      curl '{api}/deliveries'\n  \
          open violations   curl '{api}/violations?acknowledged=false'\n  \
          answer one        curl -X POST '{api}/violations/1/acknowledge' -H 'Content-Type: application/json' \\\n                    \
          -d '{{\"reason\":\"Tool Change\",\"user\":\"you\"}}'\n"

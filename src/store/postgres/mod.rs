@@ -41,8 +41,6 @@ const HAS_TAG: &str = "jsonb_array_elements_text(c.tags::jsonb) t WHERE t = ";
 const NOW: &str = "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)";
 /// What a SELECT says so that others wait for the rows.
 const LOCKING: &str = " FOR UPDATE";
-/// What a SELECT says so that the rows stay as they are, while others may say the same.
-const SHARING: &str = " FOR SHARE";
 /// What a SELECT says so that others pass over the rows.
 const LEASING: &str = " FOR UPDATE SKIP LOCKED";
 

@@ -5,13 +5,13 @@
 //! nothing else, however long the others wait.
 //!
 //! Who puts a delivery behind another must not miss that the other one just ends, and the other way round. So whoever
-//! begins or gives up deliveries holds the cursor's row for itself, and whoever records outcomes shares it.
+//! begins, ends or revives deliveries holds the cursor's row; who only leases does not.
 
 use std::time::Duration;
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Connection, Db, LEASING, LOCKING, NOW, Row, SHARING, push_ids};
+use super::{Connection, Db, LEASING, LOCKING, NOW, Row, push_ids};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::{DeliveryId, EpisodeId};
 use crate::store::StoreError;
@@ -25,19 +25,14 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
 }
 
-/// The database's clock, in microseconds.
-pub async fn clock(connection: &mut Connection) -> Result<i64, StoreError> {
-    Ok(sqlx::query_scalar(&format!("SELECT {NOW}")).fetch_one(connection).await?)
-}
-
 pub async fn cursor(connection: &mut Connection) -> Result<u64, StoreError> {
     let seq: i64 = sqlx::query_scalar("SELECT seq FROM notify_cursor").fetch_one(connection).await?;
     Ok(seq as u64)
 }
 
-/// Holds the order of deliveries until the end of the transaction, alone or with others; gives the cursor.
-async fn hold(connection: &mut Connection, how: &'static str) -> Result<u64, StoreError> {
-    let select = format!("SELECT seq FROM notify_cursor{how}");
+/// Holds the order of deliveries until the end of the transaction; gives the cursor.
+async fn hold(connection: &mut Connection) -> Result<u64, StoreError> {
+    let select = format!("SELECT seq FROM notify_cursor{LOCKING}");
     let seq: i64 = sqlx::query_scalar(&select).fetch_one(connection).await?;
     Ok(seq as u64)
 }
@@ -48,7 +43,7 @@ pub async fn take(
     epoch: &str,
     notices: &[NewNotice],
 ) -> Result<bool, StoreError> {
-    if hold(connection, LOCKING).await? != from {
+    if hold(connection).await? != from {
         return Ok(false);
     }
     for notices in notices.chunks(CHUNK) {
@@ -97,7 +92,7 @@ pub async fn turn(
     wanted: &LeaseRequest<'_>,
 ) -> Result<Turn, StoreError> {
     if !finished.is_empty() {
-        hold(connection, SHARING).await?;
+        hold(connection).await?;
     }
     for finished in finished.chunks(CHUNK) {
         record(connection, finished).await?;
@@ -248,17 +243,6 @@ pub async fn release(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Moves all times of what is not over.
-pub async fn shift(connection: &mut Connection, micros: i64) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE deliveries SET due_at = due_at + $1, useful_until = useful_until + $1 WHERE ended_at IS NULL",
-    )
-    .bind(micros)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 /// What nobody may send any more: of no use, and not just being tried.
 fn is_useless() -> String {
     format!("ended_at IS NULL AND useful_until <= {NOW} AND (state <> 'leased' OR due_at <= {NOW})")
@@ -271,7 +255,7 @@ pub async fn has_useless(connection: &mut Connection) -> Result<bool, StoreError
 }
 
 pub async fn expire(connection: &mut Connection, limit: u32) -> Result<u64, StoreError> {
-    hold(connection, LOCKING).await?;
+    hold(connection).await?;
     let select = format!("SELECT id FROM deliveries WHERE {} LIMIT $1{LEASING}", is_useless());
     let limit = i64::from(limit).min(CHUNK as i64);
     let ids: Vec<i64> = sqlx::query_scalar(&select).bind(limit).fetch_all(&mut *connection).await?;
@@ -292,6 +276,7 @@ pub async fn has_notices_older_than(connection: &mut Connection, kept: Duration)
 }
 
 pub async fn remove(connection: &mut Connection, kept: Duration, limit: u32) -> Result<u64, StoreError> {
+    hold(connection).await?;
     let select = format!(
         "SELECT n.seq FROM notices n WHERE n.at < {NOW} - $1 AND NOT EXISTS (SELECT 1 FROM deliveries d \
          WHERE d.seq = n.seq AND d.ended_at IS NULL) ORDER BY n.at LIMIT $2"
@@ -314,15 +299,35 @@ pub async fn retry(
     id: DeliveryId,
     useful_for: Duration,
 ) -> Result<Retried, StoreError> {
-    hold(connection, LOCKING).await?;
+    hold(connection).await?;
     let update = format!(
-        "UPDATE deliveries SET state = CASE WHEN ended_at IS NOT NULL THEN 'pending' ELSE state END, due_at = {NOW}, \
-         useful_until = {NOW} + $1, ended_at = NULL, reason = NULL \
-         WHERE id = $2 AND (state <> 'leased' OR due_at <= {NOW})"
+        "UPDATE deliveries SET state = CASE WHEN ended_at IS NULL AND state <> 'leased' THEN state ELSE 'pending' END, \
+         due_at = NULL, useful_until = {NOW} + $1, ended_at = NULL, reason = NULL \
+         WHERE id = $2 AND (state <> 'leased' OR due_at <= {NOW}) RETURNING id"
     );
-    let updated =
-        sqlx::query(&update).bind(micros(useful_for)).bind(id.get()).execute(&mut *connection).await?;
-    if updated.rows_affected() > 0 {
+    let revived: Option<i64> = sqlx::query_scalar(&update)
+        .bind(micros(useful_for))
+        .bind(id.get())
+        .fetch_optional(&mut *connection)
+        .await?;
+    if let Some(revived) = revived {
+        // Those after it wait behind it again; if one of them is just being tried, it waits for the end of that.
+        let newer = "FROM deliveries r WHERE r.id = $1 AND deliveries.episode_id = r.episode_id \
+            AND deliveries.receiver = r.receiver AND deliveries.recipient = r.recipient \
+            AND deliveries.id > r.id AND deliveries.ended_at IS NULL";
+        let update = format!(
+            "UPDATE deliveries SET due_at = NULL, \
+             state = CASE WHEN deliveries.state = 'leased' THEN 'uncertain' ELSE deliveries.state END \
+             {newer} AND (deliveries.state <> 'leased' OR deliveries.due_at <= {NOW})"
+        );
+        sqlx::query(&update).bind(revived).execute(&mut *connection).await?;
+        let select = "SELECT COUNT(*) FROM deliveries r JOIN deliveries w ON w.episode_id = r.episode_id \
+            AND w.receiver = r.receiver AND w.recipient = r.recipient AND w.id > r.id AND w.ended_at IS NULL \
+            AND w.state = 'leased' WHERE r.id = $1";
+        let being_tried: i64 = sqlx::query_scalar(select).bind(revived).fetch_one(&mut *connection).await?;
+        if being_tried == 0 {
+            make_oldest_due(connection, [revived].into_iter()).await?;
+        }
         return Ok(Retried::Due);
     }
     let known: Option<i64> = sqlx::query_scalar("SELECT id FROM deliveries WHERE id = $1")

@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Connection, Db, HAS_TAG, LEASING, LOCKING, NOW, POSITION, Row, SHARING};
+use super::{Connection, Db, HAS_TAG, LEASING, LOCKING, NOW, POSITION, Row};
 use crate::domain::violation::Acknowledgement;
 use crate::store::rows::{Cause, time};
 

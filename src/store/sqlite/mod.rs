@@ -4,6 +4,7 @@
 //! a file: a lock beside it says so.
 
 pub(super) mod bulk;
+mod clock;
 mod lock;
 #[path = "../sql/mod.rs"]
 #[allow(clippy::duplicate_mod, reason = "the same text for each database, with that database's types")]
@@ -16,7 +17,11 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Sqlite, SqlitePool};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::Instant;
+use tracing::warn;
+
+use self::clock::SeenClock;
 
 use crate::store::{LogHead, Settings, StoreError};
 
@@ -33,8 +38,6 @@ const HAS_TAG: &str = "json_each(c.tags) t WHERE t.value = ";
 const NOW: &str = "CAST(ROUND(unixepoch('subsec') * 1000.0) * 1000 AS INTEGER)";
 /// What a SELECT says so that others wait for the rows: here, nobody else writes.
 const LOCKING: &str = "";
-/// What a SELECT says so that the rows stay as they are, while others may say the same.
-const SHARING: &str = "";
 /// What a SELECT says so that others pass over the rows.
 const LEASING: &str = "";
 
@@ -52,14 +55,14 @@ pub(super) struct Database {
     readers: SqlitePool,
     path: Arc<std::path::Path>,
     lock: Arc<lock::FileLock>,
-    /// One permit: the turn of who writes what is not of the log.
-    apart: Arc<Semaphore>,
+    /// The turn of who writes what is not of the log.
+    apart: Arc<Mutex<SeenClock>>,
 }
 
 /// A transaction that writes what is not of the log.
 pub(super) struct Apart {
     pub(super) open: sqlx::Transaction<'static, Sqlite>,
-    _turn: OwnedSemaphorePermit,
+    _turn: OwnedMutexGuard<SeenClock>,
 }
 
 impl Database {
@@ -82,7 +85,7 @@ impl Database {
         let unusable =
             |source| StoreError::Unusable { database: path.display().to_string(), source: Box::new(source) };
         let (writer, readers, head) = connect(settings, options).await.map_err(unusable)?;
-        let apart = Arc::new(Semaphore::new(1));
+        let apart = Arc::new(Mutex::new(SeenClock::default()));
         Ok((Self { writer, readers, path: path.clone().into(), lock, apart }, head))
     }
 
@@ -119,8 +122,18 @@ impl Database {
     /// # Cancel safety
     /// As [`Database::begin`].
     pub(super) async fn begin_apart(&self) -> Result<Apart, StoreError> {
-        let turn = Arc::clone(&self.apart).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        Ok(Apart { open: self.writer.begin_with("BEGIN IMMEDIATE").await?, _turn: turn })
+        let mut turn = Arc::clone(&self.apart).lock_owned().await;
+        let mut open = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        if let Some(step) = turn.look(clock::now_micros(&mut open).await?, Instant::now()) {
+            warn!(
+                clock.step_seconds = step / 1_000_000,
+                "the clock was set: deliveries that wait keep their waiting time"
+            );
+            clock::shift_deliveries(&mut open, step).await?;
+            open.commit().await?;
+            open = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        }
+        Ok(Apart { open, _turn: turn })
     }
 
     pub(super) async fn close(&self) {
@@ -158,4 +171,50 @@ async fn connect(
         .connect_with(options.read_only(true).create_if_missing(false).pragma("cache_size", READER_CACHE))
         .await?;
     Ok((writer, readers, head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{NewDelivery, NewNotice, Settings, Store};
+
+    /// Whatever is done next at the ledger, what waits has been moved before.
+    #[tokio::test]
+    async fn a_clock_that_was_set_makes_nothing_useless_and_nothing_late() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite://{}", directory.path().join("andon.db").display());
+        let (store, _handover) =
+            Store::open(&Settings { url, ..Settings::default() }).await.expect("the store opens");
+        let delivery = NewDelivery {
+            receiver: "scada".to_owned(),
+            recipient: String::new(),
+            step: 0,
+            useful_for: Duration::from_secs(3_600),
+        };
+        let notice = NewNotice {
+            seq: 1,
+            episode_id: 1.try_into().expect("an id"),
+            characteristic_id: 1.try_into().expect("an id"),
+            change: crate::domain::episode::EpisodeChange::Opened,
+            body: "{}".to_owned(),
+            deliveries: vec![delivery],
+        };
+        assert!(store.take_notices((0, 1), &[notice]).await.expect("taken"));
+        let times = async || {
+            let (delivery, _) =
+                store.delivery(1.try_into().expect("an id")).await.expect("read").expect("there");
+            (delivery.due_at.expect("due"), delivery.useful_until)
+        };
+        let (due_at, useful_until) = times().await;
+        let crate::store::Backend::Sqlite(database) = &store.backend else { panic!("SQLite") };
+        let year = 365 * 24 * 3_600_000_000_i64;
+        database.apart.lock().await.set_back(year);
+        assert_eq!(store.expire_deliveries(9).await.expect("swept"), 0);
+        store.release_leases().await.expect("a transaction");
+        let moved = times().await;
+        for moved in [moved.0 - due_at, moved.1 - useful_until] {
+            let micros = moved.num_microseconds().expect("not that long");
+            assert!((micros - year).abs() < 60_000_000, "{micros}");
+        }
+    }
 }
