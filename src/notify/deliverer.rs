@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info_span, warn};
+use tracing::{Instrument as _, error, info_span, warn};
 
 use crate::error_chain::error_chain;
 use crate::metrics::{Kind, Metrics};
@@ -54,13 +54,12 @@ impl Deliverer {
                 Worker::new(receiver.clone(), self.store.clone(), self.metrics.notifying.clone(), patience);
             tasks.spawn(worker.run(stop.clone()).instrument(span));
         }
-        let to_stop = stop.clone();
-        tasks.spawn(self.sweep(to_stop).instrument(info_span!("sweeper")));
+        tasks.spawn(self.sweep(stop.clone()).instrument(info_span!("sweeper")));
         while let Some(ended) = tasks.join_next().await {
             if !stop.is_cancelled() {
+                error!(ended = ?ended, "a part of the deliverer ended early");
                 return; // the process stops with an error
             }
-            drop(ended);
         }
     }
 

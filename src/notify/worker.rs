@@ -159,7 +159,7 @@ impl Worker {
 
     fn tell_failing(&mut self, error: &StoreError) {
         if !std::mem::replace(&mut self.is_failing, true) {
-            let (receiver, chain) = (&self.receiver.settings.name, error_chain(error).to_string());
+            let (receiver, chain) = (&*self.name, error_chain(error).to_string());
             warn!(receiver.name = receiver, error = chain, "could not use the delivery ledger, trying again");
         }
     }
@@ -171,8 +171,7 @@ impl Worker {
     fn begin(&mut self, leased: Leased) {
         let (notifier, limit) = (Arc::clone(&self.receiver.notifier), self.timeout());
         let alert = alert_of(&leased);
-        let span =
-            info_span!("attempt", receiver.name = self.receiver.settings.name, delivery.id = %leased.id);
+        let span = info_span!("attempt", receiver.name = &*self.name, delivery.id = %leased.id);
         let attempt = async move {
             let alert = alert.map_err(NotifyError::permanent)?;
             let uncertain = |_| NotifyError::uncertain(format!("no answer within {limit:?}"));
