@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use andon::protocol::event::EventKind;
@@ -19,6 +20,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 use super::DEADLINE;
+use super::raw::is_held;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -78,11 +80,47 @@ pub enum Manner {
 const STALLED_WINDOW: u32 = 16 << 10;
 const STALLS_ONCE_IN: u32 = 2_000;
 
+/// After such a silence, a listener looks whether its server is still there.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// Listens to everything and resumes after each break, whoever serves; finds any repeat, gap or disorder by itself.
 pub struct ResumingListener {
     running: JoinHandle<Account>,
     until: watch::Sender<Option<u64>>,
     position: watch::Receiver<Option<u64>>,
+    whereabouts: Arc<Mutex<Whereabouts>>,
+}
+
+/// What a listener was doing, for who wonders why it gets no further.
+#[derive(Debug)]
+struct Whereabouts {
+    manner: Manner,
+    connection: Option<(SocketAddr, SocketAddr)>,
+    doing: String,
+    since: Instant,
+}
+
+impl Whereabouts {
+    fn now(&mut self, doing: impl Into<String>) {
+        (self.doing, self.since) = (doing.into(), Instant::now());
+    }
+
+    /// The kernel gives up a connection whose client takes nothing without a word to that client; the contract has
+    /// clients notice the silence.
+    fn is_given_up_by_the_server(&self) -> bool {
+        self.connection.is_some_and(|(local, server)| !is_held(server, local))
+    }
+}
+
+impl fmt::Display for Whereabouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { manner, connection, doing, since } = self;
+        write!(f, "{manner:?}, connected {connection:?}, for {:?}: {doing}", since.elapsed())?;
+        let Some((local, _)) = connection else { return Ok(()) };
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+        let port = format!(":{:04X} ", local.port());
+        table.lines().filter(|line| line.contains(&port)).try_for_each(|line| write!(f, "\n{line}"))
+    }
 }
 
 /// Stands for a message of the log, of which a long test hears millions.
@@ -119,9 +157,12 @@ impl ResumingListener {
     pub async fn start(address: SocketAddr, manner: Manner) -> Self {
         let (until, last) = watch::channel(None);
         let (reached, mut position) = watch::channel(None);
-        let running = tokio::spawn(run(address, manner, last, reached));
+        let whereabouts =
+            Whereabouts { manner, connection: None, doing: String::new(), since: Instant::now() };
+        let whereabouts = Arc::new(Mutex::new(whereabouts));
+        let running = tokio::spawn(run(address, manner, last, reached, Arc::clone(&whereabouts)));
         timeout(DEADLINE, position.wait_for(Option::is_some)).await.expect("in time").expect("it listens");
-        Self { running, until, position }
+        Self { running, until, position, whereabouts }
     }
 
     /// Ends when it has heard this position, which must exist; gives its account. However much it has to catch up with,
@@ -134,7 +175,10 @@ impl ResumingListener {
             match timeout(DEADLINE, is_further).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(_)) => return self.running.await.expect("finds no mistake"), // it has ended
-                Err(_) => panic!("it gets no further than {position:?}, and {seq} is there"),
+                Err(_) => {
+                    let whereabouts = self.whereabouts.lock().expect("no panic");
+                    panic!("it gets no further than {position:?}, and {seq} is there: {whereabouts}")
+                }
             }
         }
     }
@@ -145,7 +189,9 @@ async fn run(
     manner: Manner,
     mut until: watch::Receiver<Option<u64>>,
     reached: watch::Sender<Option<u64>>,
+    whereabouts: Arc<Mutex<Whereabouts>>,
 ) -> Account {
+    let now = |doing: &str| whereabouts.lock().expect("no panic").now(doing);
     let mut account = Account::default();
     let mut random = StdRng::seed_from_u64(match manner {
         Manner::Patient => address.port().into(),
@@ -153,7 +199,13 @@ async fn run(
     });
     let window = matches!(manner, Manner::Stalling { .. }).then_some(STALLED_WINDOW);
     loop {
+        now("connecting");
         let mut socket = connect(address, window, &mut random).await;
+        if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
+            whereabouts.lock().expect("no panic").connection =
+                stream.local_addr().ok().zip(stream.peer_addr().ok());
+        }
+        now("subscribing");
         account.connections += 1;
         let subscribe = account.subscription().to_string();
         let _ = socket.send(Message::text(subscribe)).await; // if it is gone already, reading tells
@@ -178,19 +230,28 @@ async fn run(
                 next = socket.next() => next,
                 _ = until.changed() => continue,
                 () = leave => break,
+                () = sleep(SILENCE) => {
+                    if whereabouts.lock().expect("no panic").is_given_up_by_the_server() {
+                        break;
+                    }
+                    continue;
+                }
             };
             match next {
                 Some(Ok(Message::Text(text))) => {
                     account.hear(&text, &mut is_answered);
+                    now(&text[..text.floor_char_boundary(100)]);
                     reached.send_replace(account.epoch.as_ref().map(|_| account.position));
                     if let Manner::Stalling { longest, .. } = manner
                         && until.borrow().is_none() // in the end it hurries
                         && random.random_ratio(1, STALLS_ONCE_IN)
                     {
+                        now("taking a rest");
                         sleep(longest.mul_f64(random.random())).await; // that is the point
+                        now("after a rest");
                     }
                 }
-                Some(Ok(_)) => {}
+                Some(Ok(other)) => now(&format!("{other:?}")),
                 Some(Err(_)) | None => break,
             }
         }

@@ -99,15 +99,8 @@ impl RawSocket {
 
     /// Whether the machine still holds the server's end of this connection, in whatever state.
     pub fn is_held_by_the_server(&self) -> bool {
-        let port = |address: std::io::Result<SocketAddr>| address.expect("an address").port();
-        let (client, server) = (port(self.stream.local_addr()), port(self.stream.peer_addr()));
-        let (local, remote) = (format!(":{server:04X}"), format!(":{client:04X}"));
-        let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells its connections there");
-        table.lines().skip(1).any(|line| {
-            let mut columns = line.split_whitespace().skip(1);
-            columns.next().is_some_and(|c| c.ends_with(&local))
-                && columns.next().is_some_and(|c| c.ends_with(&remote))
-        })
+        let address = |address: std::io::Result<SocketAddr>| address.expect("an address");
+        is_held(address(self.stream.peer_addr()), address(self.stream.local_addr()))
     }
 
     /// Is gone at once: with a reset, or with an end like any other.
@@ -166,4 +159,15 @@ fn header(bytes: &[u8]) -> Option<(usize, usize)> {
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+/// Whether the machine holds the end of a connection that is here, towards the one that is there, in whatever state.
+pub fn is_held(here: SocketAddr, there: SocketAddr) -> bool {
+    let (local, remote) = (format!(":{:04X}", here.port()), format!(":{:04X}", there.port()));
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells its connections there");
+    table.lines().skip(1).any(|line| {
+        let mut columns = line.split_whitespace().skip(1);
+        columns.next().is_some_and(|c| c.ends_with(&local))
+            && columns.next().is_some_and(|c| c.ends_with(&remote))
+    })
 }
