@@ -38,12 +38,12 @@ use crate::bus::{self, EventBus};
 use crate::clock::Clock;
 use crate::health::{Health, Stage};
 use crate::http::auth::{Authorizer, TokenAuthorizer, TokenError};
-use crate::http::{self, Access, BindError, Painter, Server, ServerParts};
+use crate::http::{self, Access, BindError, Server, ServerParts};
 use crate::metrics::{Exposition, Metrics, Readings};
 use crate::notify::{self, AlertNotifier, Deliverer, Dispatcher, OwnNotifiers, Plan};
 use crate::protocol::event::LoggedEvent;
 use crate::services::{
-    AlertManager, Catalog, CommitLoop, CommitQueue, ControlLimitService, ForeignEvents, Retention,
+    AlertManager, Catalog, CommitLoop, CommitQueue, ControlLimitService, ForeignEvents, Painter, Retention,
     RunLengthSimulator, SpcEngine, retention,
 };
 use crate::settings::Settings;
@@ -225,7 +225,7 @@ impl AppBuilder {
             authorizer,
             access,
             input: settings.input.clone(),
-            painter: Painter::new(settings.site, tracker.clone()),
+            painter: Painter::new(settings.site.time_zone, tracker.clone()),
             clock,
             metrics,
             exposition,

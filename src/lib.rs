@@ -51,6 +51,7 @@ pub mod notify;
 pub mod protocol;
 pub mod services;
 pub mod settings;
+pub mod site;
 pub mod spc;
 pub mod store;
 pub mod telemetry;

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use self::environment::Environment;
 pub use self::error::{Origin, SettingsError};
-use crate::{backplane, broadcast, bus, chart, http, notify, services, store, telemetry};
+use crate::{backplane, broadcast, bus, http, notify, services, site, store, telemetry};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -43,7 +43,7 @@ pub struct Settings {
     /// Who is told of alerts, and how.
     pub notify: notify::Settings,
     /// The place where the processes are.
-    pub site: chart::Settings,
+    pub site: site::Settings,
     /// How this process stops.
     pub stop: StopSettings,
     /// What is logged.

@@ -12,9 +12,7 @@ mod panel;
 mod picture;
 mod png;
 mod scale;
-mod settings;
 mod svg;
 
 pub use picture::{ControlChart, Lines, Plotted, Point, Specification};
 pub use png::{MAX_SCALE, PaintError, png};
-pub use settings::Settings;

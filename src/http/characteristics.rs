@@ -112,9 +112,12 @@ pub async fn view(store: &Store, id: CharacteristicId) -> Result<CharacteristicV
 /// # Errors
 /// 404, if there is none.
 pub async fn existing(store: &Store, id: CharacteristicId) -> Result<CharacteristicRecord, ApiError> {
-    let unknown =
-        || ApiError::new(Kind::UnknownCharacteristic, format!("characteristic {id} does not exist"));
-    store.characteristic(id).await?.ok_or_else(unknown)
+    store.characteristic(id).await?.ok_or_else(|| unknown(id))
+}
+
+/// 404 for a characteristic that is not there.
+pub fn unknown(id: CharacteristicId) -> ApiError {
+    ApiError::new(Kind::UnknownCharacteristic, format!("characteristic {id} does not exist"))
 }
 
 async fn views(

@@ -1,26 +1,24 @@
 //! `/characteristics/{id}/chart-data`: everything that a control chart draws.
 
-use std::collections::HashMap;
-
 use actix_web::web::{Data, Path};
 use chrono::{DateTime, Utc};
 
-use crate::domain::ids::{CharacteristicId, LimitsId, SampleId};
+use crate::domain::ids::CharacteristicId;
 use crate::domain::limits::DispersionLimits;
 use crate::domain::phase::Phase;
 use crate::domain::sample::Sample;
 use crate::domain::violation::Violation;
 use crate::http::answer::Done;
 use crate::http::auth::{Authorized, Read};
-use crate::http::characteristics::existing;
+use crate::http::characteristics::unknown;
 use crate::http::error::ApiError;
 use crate::http::input::{self, Query, page};
 use crate::protocol::payload::ControlLimitsView;
 use crate::protocol::rest::{
     ChartDataView, ChartPoint, ChartQuery, ChartRule, DispersionPoint, SpecificationView, ZoneLinesView,
 };
-use crate::services::lines;
-use crate::store::{CharacteristicRecord, Page, SampleFilter, Store};
+use crate::services::{Charted, lines};
+use crate::store::{Page, Store};
 
 /// The newest points of a range, oldest first.
 pub async fn get(
@@ -33,7 +31,7 @@ pub async fn get(
     let ChartQuery { from, to, limit } = query.0;
     let page = page(None, limit)?;
     let range = (times.bound("from", from.as_deref())?, times.bound("to", to.as_deref())?);
-    let charted = Charted::read(&store, *id, range, page).await?;
+    let charted = charted(&store, *id, range, page).await?;
 
     let in_force = charted.record.phase.as_ref();
     let dispersions = charted.samples.iter().map(|it| dispersion(it, charted.dispersion_limits_of(it)));
@@ -57,47 +55,17 @@ pub async fn get(
     Ok(Done(view))
 }
 
-/// What a chart shows, as it is stored.
-pub struct Charted {
-    /// The characteristic with its limits in force.
-    pub record: CharacteristicRecord,
-    /// The newest samples of a range, oldest first.
-    pub samples: Vec<Sample>,
-    fired: HashMap<SampleId, Vec<Violation>>,
-    phases: HashMap<LimitsId, Phase>,
-}
-
-impl Charted {
-    /// Reads it; `page` says how many samples.
-    ///
-    /// # Errors
-    /// 404, if there is no such characteristic.
-    pub async fn read(
-        store: &Store,
-        id: CharacteristicId,
-        (from, to): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
-        page: Page,
-    ) -> Result<Self, ApiError> {
-        let record = existing(store, id).await?;
-        let filter = SampleFilter { characteristic_id: Some(id), from, to };
-        let mut samples = store.newest(&filter, page).await?;
-        samples.reverse();
-        let fired = store.violations_of_samples(samples.iter().map(|sample| sample.id)).await?;
-        let judged_by = samples.iter().filter_map(|sample| sample.judgement.and_then(|j| j.limits_id));
-        let phases = store.phases_by_id(judged_by).await?;
-        Ok(Self { record, samples, fired, phases })
-    }
-
-    /// What fired on a sample and was not withdrawn.
-    pub fn fired_on(&self, sample: &Sample) -> &[Violation] {
-        self.fired.get(&sample.id).map_or(&[], Vec::as_slice)
-    }
-
-    /// The limits of the dispersion chart that a sample belongs to.
-    pub fn dispersion_limits_of(&self, sample: &Sample) -> Option<DispersionLimits> {
-        let phase = self.phases.get(&sample.judgement?.limits_id?)?;
-        lines::dispersion_limits(phase, sample.subgroup.n)
-    }
+/// What a chart shows.
+///
+/// # Errors
+/// 404, if there is no such characteristic.
+pub async fn charted(
+    store: &Store,
+    id: CharacteristicId,
+    range: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    page: Page,
+) -> Result<Charted, ApiError> {
+    Charted::read(store, id, range, page).await?.ok_or_else(|| unknown(id))
 }
 
 fn point(sample: &Sample, violations: &[Violation], in_force: Option<&Phase>) -> ChartPoint {

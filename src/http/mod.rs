@@ -50,7 +50,6 @@ mod ws;
 use std::sync::Arc;
 
 pub use admission::TrustedProxy;
-pub use chart_pictures::Painter;
 pub use input::Settings as InputSettings;
 pub use openapi::document as openapi;
 pub use server::{BindError, Server, ServerParts};

@@ -5,12 +5,11 @@ use actix_web::web::{Data, Path};
 use crate::domain::ids::CharacteristicId;
 use crate::http::answer::{Done, PngPicture, SvgPicture};
 use crate::http::auth::{Authorized, Read};
-use crate::http::chart_pictures::Painter;
 use crate::http::error::{ApiError, Kind};
 use crate::http::input::{self, NoQuery, Query};
 use crate::http::{characteristics, chart_data, chart_pictures};
 use crate::protocol::rest::{CharacteristicView, ChartDataView, ChartQuery, PictureQuery};
-use crate::services::CharacteristicRef;
+use crate::services::{CharacteristicRef, Painter};
 use crate::store::Store;
 
 /// The characteristic that a request names by its id or its key, if it names one.

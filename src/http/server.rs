@@ -30,10 +30,12 @@ use crate::http::openapi::Document;
 use crate::http::routes::routes;
 use crate::http::tcp::{Connection, Watch};
 use crate::http::ws::SocketParts;
-use crate::http::{Access, InputSettings, Painter, Settings, SharedAuthorizer, origin};
+use crate::http::{Access, InputSettings, Settings, SharedAuthorizer, origin};
 use crate::metrics::{Exposition, Metrics};
 use crate::notify::Plan;
-use crate::services::{AlertManager, Catalog, ControlLimitService, ForeignEvents, RunLengths, SpcEngine};
+use crate::services::{
+    AlertManager, Catalog, ControlLimitService, ForeignEvents, Painter, RunLengths, SpcEngine,
+};
 use crate::store::Store;
 
 /// How long connections may take to send their last bytes once no request is under way any more. A client that

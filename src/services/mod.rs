@@ -6,11 +6,14 @@
 //! one transaction, and only then makes the copies the state and answers the callers. So samples, limits,
 //! rules and acknowledgements have one order, and what one transaction holds is exactly what is published.
 //!
-//! Knows the store, the statistics and the domain; knows nothing of sockets, HTTP or the event bus.
+//! What is stored, they also read and draw for whoever shows it: [`Charted`] and the [`Painter`].
+//!
+//! Knows the store, the statistics, the pictures and the domain; knows nothing of sockets, HTTP or the event bus.
 
 mod alert_manager;
 mod auto_limits;
 mod catalog;
+mod charted;
 pub mod commit_loop;
 mod control_limits;
 mod definitions;
@@ -21,6 +24,7 @@ pub mod foreign_events;
 pub mod lines;
 mod lookups;
 mod once;
+mod pictures;
 mod queue;
 mod recalculation;
 mod rejudging;
@@ -39,6 +43,7 @@ pub use alert_manager::{
     AcknowledgeError, Acknowledged, AlertManager, Answer, Chosen, ManyAnswered, OneAnswered,
 };
 pub use catalog::{Catalog, CreateError, ReasonCodesError, RulesUpdateError};
+pub use charted::Charted;
 pub use commit_loop::CommitLoop;
 pub use control_limits::{ControlLimitService, GivenLimits, LimitsChange, LimitsRefusal, Signed};
 pub use definitions::{ChangeError, Defined, Redefinition};
@@ -47,6 +52,7 @@ pub use episodes::{AcknowledgeEpisodeError, AcknowledgedEpisode, EpisodeAnswered
 pub use exclusion::{Decided, Decision, ExclusionError};
 pub use foreign_events::ForeignEvents;
 pub use once::{Answered, Keep, Once, Request};
+pub use pictures::{PICTURED, Painter, PictureError};
 pub use queue::{CommitError, CommitQueue};
 pub use recalculation::{BaselineSignals, Recalculated, Selection};
 pub use retention::Retention;

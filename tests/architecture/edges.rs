@@ -29,16 +29,16 @@ const ROOMS: [&str; 11] = [
 ];
 
 /// Each part and the parts it may know, besides itself and the leaves.
-const EDGES: [(&str, &[&str]); 18] = [
+const EDGES: [(&str, &[&str]); 19] = [
     ("main", &["cli"]),
     ("lib", &["app", "cli", "settings", "store", "telemetry"]), // and every room: its re-exports
     // `services` and `domain`: the demo feeds Andon as a program that embeds it does.
     ("cli", &["app", "client", "services", "protocol", "domain", "settings", "telemetry"]),
-    ("app", &["settings", "store", "telemetry"]), // and every room: it builds them
-    ("settings", &["app", "store", "telemetry"]), // and every room: the sum of their `Settings`
-    ("http", &["services", "broadcast", "notify", "store", "chart", "protocol", "domain"]),
-    ("notify", &["store", "protocol", "chart", "domain"]),
-    ("services", &["store", "spc", "domain"]),
+    ("app", &["settings", "site", "store", "telemetry"]), // and every room: it builds them
+    ("settings", &["app", "site", "store", "telemetry"]), // and every room: the sum of their `Settings`
+    ("http", &["services", "broadcast", "notify", "store", "protocol", "domain"]),
+    ("notify", &["store", "protocol", "site", "domain"]),
+    ("services", &["store", "spc", "chart", "domain"]),
     ("backplane", &["store", "bus", "protocol"]),
     ("broadcast", &["bus", "protocol", "domain"]),
     ("store", &["protocol", "domain"]),
@@ -48,6 +48,7 @@ const EDGES: [(&str, &[&str]); 18] = [
     ("chart", &["domain"]),
     ("domain", &[]),
     ("bus", &[]),
+    ("site", &["domain"]),
     ("telemetry", &[]),
 ];
 

@@ -18,7 +18,6 @@ use crate::http::admission::Admitted;
 use crate::http::auth::{Authorized, Needed, Role};
 use crate::http::batch::Batch;
 use crate::http::body::{Json, OptionalJson};
-use crate::http::chart_pictures::Painter;
 use crate::http::error::Kind;
 use crate::http::event_stream::{LastEventId, StreamParts};
 use crate::http::idempotency::Repeatable;
@@ -30,7 +29,9 @@ use crate::metrics::Exposition;
 use crate::notify::Plan;
 use crate::protocol::rest::{BatchRequest, ConnectionNumber};
 use crate::protocol::schema::{HeaderKey, Key};
-use crate::services::{AlertManager, Catalog, ControlLimitService, ForeignEvents, RunLengths, SpcEngine};
+use crate::services::{
+    AlertManager, Catalog, ControlLimitService, ForeignEvents, Painter, RunLengths, SpcEngine,
+};
 use crate::store::Store;
 
 const ABOUT_BODIES: &[Kind] =
