@@ -31,7 +31,7 @@ pub use inspection::inspect;
 pub use maintenance::{Renewal, renew_epoch};
 pub use trial::{Tried, try_receiver};
 
-use self::ports::{LogHistory, StoredCatalog};
+use self::ports::{LogHistory, StoredCatalog, StoredPictures};
 use crate::backplane::Relay;
 use crate::broadcast::{self, Broadcaster};
 use crate::bus::{self, EventBus};
@@ -40,7 +40,7 @@ use crate::health::{Health, Stage};
 use crate::http::auth::{Authorizer, TokenAuthorizer, TokenError};
 use crate::http::{self, Access, BindError, Server, ServerParts};
 use crate::metrics::{Exposition, Metrics, Readings};
-use crate::notify::{self, AlertNotifier, Deliverer, Dispatcher, OwnNotifiers, Plan};
+use crate::notify::{self, AlertNotifier, Deliverer, Dispatcher, OwnNotifiers, Plan, Surroundings};
 use crate::protocol::event::LoggedEvent;
 use crate::services::{
     AlertManager, Catalog, CommitLoop, CommitQueue, ControlLimitService, ForeignEvents, Painter, Retention,
@@ -137,11 +137,18 @@ impl AppBuilder {
         settings.broadcast.check()?;
         settings.http.check()?;
         let clock = clock.unwrap_or_else(Clock::system);
+        let (tracker, pictures) = (TaskTracker::new(), Arc::new(StoredPictures::default()));
+        let painter = Painter::new(settings.site.time_zone, tracker.clone());
         let plan = {
-            let (mut notify, clock) = (settings.notify.clone(), clock.clone());
+            let surroundings = Surroundings {
+                clock: clock.clone(),
+                site: settings.site.clone(),
+                pictures: Arc::clone(&pictures) as _,
+            };
+            let mut notify = settings.notify.clone();
             notify.stop_grace_ms = notify.stop_grace_ms.min(settings.stop.grace_ms / 2);
             // It reads files.
-            let planned = spawn_blocking(move || Plan::new(notify, notifiers, &clock)).await;
+            let planned = spawn_blocking(move || Plan::new(notify, notifiers, &surroundings)).await;
             planned.map_err(|source| AppError::Failed { part: "the plan of receivers", source })??
         };
         let tokens = TokenAuthorizer::new(&settings.auth)?;
@@ -153,7 +160,9 @@ impl AppBuilder {
         let authorizer = authorizer.unwrap_or_else(|| Arc::new(tokens));
         let server = Server::bind(settings.http.clone(), access)?;
 
+        // Not before all else that could be refused: an older program could not use what this one has migrated.
         let (store, handover) = Store::open(&settings.store).await?;
+        pictures.draw_from(store.clone(), painter.clone());
         let (seq, revisions) = store.revisions().await?;
         let metrics = Metrics::default();
         let ring = bus::Settings { capacity: settings.bus.capacity_events };
@@ -207,7 +216,6 @@ impl AppBuilder {
             settings.retention.clone(),
         );
         let (dispatcher, deliverer) = plan.tasks(&store, &metrics);
-        let tracker = TaskTracker::new();
         let parts = ServerParts {
             engine: SpcEngine::new(queue.clone()),
             alerts: AlertManager::new(queue.clone()),
@@ -225,7 +233,7 @@ impl AppBuilder {
             authorizer,
             access,
             input: settings.input.clone(),
-            painter: Painter::new(settings.site.time_zone, tracker.clone()),
+            painter,
             clock,
             metrics,
             exposition,

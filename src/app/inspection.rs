@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::error_chain::error_chain;
 use crate::http::auth::TokenAuthorizer;
 use crate::http::{Access, Server};
-use crate::notify::{OwnNotifiers, Plan};
+use crate::notify::{OwnNotifiers, Plan, Surroundings};
 use crate::settings::Settings;
 use crate::store::{Inspection, Space, Unsound};
 
@@ -22,7 +22,8 @@ pub async fn inspect(settings: &Settings, mut tell: impl FnMut(&'static str, &Ou
     };
     let checked = settings.broadcast.check().map_err(chain).and(settings.http.check().map_err(chain));
     tell("settings", checked.map(|()| "understood".to_owned()));
-    let plan = Plan::new(settings.notify.clone(), OwnNotifiers::new(), &Clock::system()).map_err(chain);
+    let surroundings = Surroundings::without_pictures(Clock::system(), settings.site.clone());
+    let plan = Plan::new(settings.notify.clone(), OwnNotifiers::new(), &surroundings).map_err(chain);
     tell("receivers", plan.map(|plan| format!("{} receivers", plan.receivers().iter().count())));
     let tokens = TokenAuthorizer::new(&settings.auth);
     let access = match &tokens {

@@ -1,15 +1,19 @@
-//! What the broadcaster wants of the store, given by the store.
+//! What the broadcaster and the notifiers want of the store, given by the store.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use tracing::warn;
 
 use crate::broadcast::ports::{Base, Catalog, CatalogError, History, HistoryError};
 use crate::domain::ids::CharacteristicId;
+use crate::error_chain::error_chain;
+use crate::notify::Pictures;
 use crate::protocol::event::LoggedEvent;
 use crate::protocol::snapshot::{NEWEST_OPEN, PresentState, Snapshot};
-use crate::store::{CharacteristicState, FirstRevisions, Store, StoreError};
+use crate::services::{Charted, PICTURED, Painter};
+use crate::store::{CharacteristicState, FirstRevisions, Page, Store, StoreError};
 
 /// The event log, as shards want to read it.
 pub struct LogHistory(pub Store);
@@ -208,5 +212,36 @@ mod tests {
         store.close().await;
         assert!(matches!(history.base(3).await, Err(HistoryError::Unreadable(_))));
         catalog.groups().await.expect_err("closed");
+    }
+}
+
+/// Draws control charts for mails, once there is a database to draw from: receivers are checked before it is opened.
+#[derive(Default)]
+pub struct StoredPictures(OnceLock<(Store, Painter)>);
+
+impl StoredPictures {
+    /// From now on there is.
+    pub fn draw_from(&self, store: Store, painter: Painter) {
+        let _ = self.0.set((store, painter)); // there is but one
+    }
+
+    async fn draw(&self, id: CharacteristicId) -> Result<Option<Vec<u8>>, String> {
+        let Some((store, painter)) = self.0.get() else { return Ok(None) };
+        let page = Page { offset: 0, limit: PICTURED };
+        let charted = Charted::read(store, id, (None, None), page).await;
+        let Some(charted) = charted.map_err(|error| error_chain(&error).to_string())? else {
+            return Ok(None);
+        };
+        painter.png(&charted).await.map(Some).map_err(|error| error_chain(&error).to_string())
+    }
+}
+
+#[async_trait]
+impl Pictures for StoredPictures {
+    async fn control_chart(&self, id: CharacteristicId) -> Option<Vec<u8>> {
+        self.draw(id).await.unwrap_or_else(|error| {
+            warn!(characteristic.id = id.get(), error, "a chart could not be drawn for a mail");
+            None
+        })
     }
 }

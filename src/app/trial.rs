@@ -8,7 +8,7 @@ use crate::app::AppError;
 use crate::clock::{self, Clock};
 use crate::domain::episode::EpisodeChange;
 use crate::error_chain::error_chain;
-use crate::notify::{OwnNotifiers, Plan, sample_alert};
+use crate::notify::{OwnNotifiers, Plan, Surroundings, sample_alert};
 use crate::settings::Settings;
 
 /// The characteristic that the sample is about: nobody shall take it for one of theirs.
@@ -29,7 +29,8 @@ pub struct Tried {
 /// # Errors
 /// [`AppError::NotifySettings`].
 pub async fn try_receiver(settings: &Settings, name: &str) -> Result<Option<Vec<Tried>>, AppError> {
-    let plan = Plan::new(settings.notify.clone(), OwnNotifiers::new(), &Clock::system())?;
+    let surroundings = Surroundings::without_pictures(Clock::system(), settings.site.clone());
+    let plan = Plan::new(settings.notify.clone(), OwnNotifiers::new(), &surroundings)?;
     let Some(receiver) = plan.receivers().named(name) else { return Ok(None) };
     let limit = Duration::from_millis(receiver.settings.timeout_ms);
     let mut tried = Vec::new();

@@ -162,7 +162,18 @@ impl Dispatcher {
                     .map(|record| ViolationView::new(&record.violation, of)),
                 None => None,
             };
-            notices.push(notice(event.seq, update, violation, deliveries));
+            let first = violation.as_ref().and_then(|violation| violation.involved_sample_ids.first());
+            let began = match first {
+                Some(first) => self.store.sample(*first).await?.map(|record| record.sample.timestamp),
+                None => None,
+            };
+            let notice = Notice {
+                update,
+                violation,
+                pattern_began_at: began,
+                reaction_plan: of.and_then(|of| of.definition.reaction_plan.clone()),
+            };
+            notices.push(stored(event.seq, &notice, deliveries));
         }
         Ok(notices)
     }
@@ -194,14 +205,14 @@ impl Dispatcher {
     }
 }
 
-fn notice(
-    seq: u64,
-    update: EpisodeUpdate,
-    violation: Option<ViolationView>,
-    deliveries: Vec<NewDelivery>,
-) -> NewNotice {
-    let (episode_id, characteristic_id) = (update.episode.id, update.episode.characteristic_id);
-    let change = update.change;
-    let body = serde_json::to_string(&Notice { update, violation }).expect("names, numbers and times encode");
-    NewNotice { seq, episode_id, characteristic_id, change, body, deliveries }
+fn stored(seq: u64, notice: &Notice, deliveries: Vec<NewDelivery>) -> NewNotice {
+    let EpisodeUpdate { change, episode, .. } = &notice.update;
+    NewNotice {
+        seq,
+        episode_id: episode.id,
+        characteristic_id: episode.characteristic_id,
+        change: *change,
+        body: serde_json::to_string(notice).expect("names, numbers and times encode"),
+        deliveries,
+    }
 }

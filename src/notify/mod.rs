@@ -20,12 +20,15 @@ mod breaker;
 pub mod contract;
 mod deliverer;
 mod dispatcher;
+pub mod email;
 mod log;
 mod notifier;
 mod receivers;
 mod routes;
 mod sample;
+mod secret;
 mod settings;
+mod surroundings;
 pub mod webhook;
 mod wording;
 mod worker;
@@ -41,9 +44,10 @@ pub use notifier::{Alert, AlertNotifier, Failure, NotifyError, Receipt};
 pub use receivers::{OwnNotifiers, Receiver, Receivers};
 pub use routes::{Routes, Subject};
 pub use sample::sample_alert;
+pub use secret::SecretError;
 pub use settings::{ReceiverSettings, RouteSettings, Settings, SettingsError};
+pub use surroundings::{NoPictures, Pictures, Surroundings};
 
-use crate::clock::Clock;
 use crate::domain::ids::DeliveryId;
 use crate::metrics::Metrics;
 use crate::store::{Retried, Store, StoreError};
@@ -61,8 +65,12 @@ impl Plan {
     ///
     /// # Errors
     /// [`SettingsError`].
-    pub fn new(settings: Settings, own: OwnNotifiers, clock: &Clock) -> Result<Self, SettingsError> {
-        let receivers = Receivers::new(&settings, own, clock)?;
+    pub fn new(
+        settings: Settings,
+        own: OwnNotifiers,
+        surroundings: &Surroundings,
+    ) -> Result<Self, SettingsError> {
+        let receivers = Receivers::new(&settings, own, surroundings)?;
         let routes = Routes::new(&settings.routes, &receivers)?;
         Ok(Self { receivers: Arc::new(receivers), routes, settings })
     }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
+use crate::notify::email::EmailNotifier;
 use crate::notify::log::LogNotifier;
 use crate::notify::notifier::AlertNotifier;
 use crate::notify::settings::{ReceiverSettings, Settings, SettingsError};
+use crate::notify::surroundings::Surroundings;
 use crate::notify::webhook::WebhookNotifier;
 
 /// The receiver of a bare installation.
@@ -59,7 +60,11 @@ impl Receivers {
     ///
     /// # Errors
     /// [`SettingsError`].
-    pub fn new(settings: &Settings, mut own: OwnNotifiers, clock: &Clock) -> Result<Self, SettingsError> {
+    pub fn new(
+        settings: &Settings,
+        mut own: OwnNotifiers,
+        surroundings: &Surroundings,
+    ) -> Result<Self, SettingsError> {
         let mut receivers = Vec::new();
         let mut names = BTreeSet::new();
         for (place, receiver) in settings.receivers.iter().enumerate() {
@@ -68,7 +73,7 @@ impl Receivers {
             if !names.insert(receiver.name.clone()) {
                 return Err(SettingsError::Twice(receiver.name.clone()));
             }
-            let notifier = notifier(receiver, own.remove(&receiver.name), clock)?;
+            let notifier = notifier(receiver, own.remove(&receiver.name), surroundings)?;
             receivers.push(Receiver::new(receiver.clone(), notifier)?);
         }
         for (place, (name, notifier)) in own.into_iter().enumerate() {
@@ -99,18 +104,26 @@ impl Receivers {
 fn notifier(
     receiver: &ReceiverSettings,
     own: Option<Arc<dyn AlertNotifier>>,
-    clock: &Clock,
+    surroundings: &Surroundings,
 ) -> Result<Arc<dyn AlertNotifier>, SettingsError> {
     let name = || receiver.name.clone();
-    match (own, receiver.log, &receiver.webhook) {
-        (Some(notifier), false, None) => Ok(notifier),
-        (None, true, None) => Ok(Arc::new(LogNotifier)),
-        (None, false, Some(webhook)) => {
-            let notifier = WebhookNotifier::new(webhook, clock.clone());
-            Ok(Arc::new(notifier.map_err(|error| SettingsError::Webhook(name(), error))?))
-        }
-        (None, false, None) => Err(SettingsError::NoKind(name())),
-        _ => Err(SettingsError::TwoKinds(name())),
+    let ReceiverSettings { log, webhook, email, .. } = receiver;
+    let mut kinds: Vec<Arc<dyn AlertNotifier>> = own.into_iter().collect();
+    if *log {
+        kinds.push(Arc::new(LogNotifier));
+    }
+    if let Some(webhook) = webhook {
+        let notifier = WebhookNotifier::new(webhook, surroundings.clock.clone());
+        kinds.push(Arc::new(notifier.map_err(|error| SettingsError::Webhook(name(), error))?));
+    }
+    if let Some(email) = email {
+        let notifier = EmailNotifier::new(email, surroundings.clone());
+        kinds.push(Arc::new(notifier.map_err(|error| SettingsError::Email(name(), error))?));
+    }
+    match (kinds.pop(), kinds.is_empty()) {
+        (Some(notifier), true) => Ok(notifier),
+        (Some(_), false) => Err(SettingsError::TwoKinds(name())),
+        (None, _) => Err(SettingsError::NoKind(name())),
     }
 }
 
@@ -139,6 +152,9 @@ fn check_numbers(receiver: &ReceiverSettings) -> Result<(), SettingsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+    use crate::notify::webhook;
+    use crate::site;
 
     fn named(name: &str) -> ReceiverSettings {
         ReceiverSettings { name: name.to_owned(), log: true, ..ReceiverSettings::default() }
@@ -147,7 +163,8 @@ mod tests {
     fn built(receivers: Vec<ReceiverSettings>, own: &[&str]) -> Result<Vec<String>, String> {
         let settings = Settings { receivers, ..Settings::default() };
         let notifier = |name: &&str| ((*name).to_owned(), Arc::new(LogNotifier) as Arc<dyn AlertNotifier>);
-        let built = Receivers::new(&settings, own.iter().map(notifier).collect(), &Clock::system());
+        let surroundings = Surroundings::without_pictures(Clock::system(), site::Settings::default());
+        let built = Receivers::new(&settings, own.iter().map(notifier).collect(), &surroundings);
         let built = built.map_err(|error| error.to_string())?;
         Ok(built.iter().map(|receiver| receiver.settings.name.clone()).collect())
     }
@@ -167,7 +184,8 @@ mod tests {
         assert!(refused(vec![silent.clone()], &[]).contains("\"scada\" in notify.receivers is of no kind"));
         assert_eq!(built(vec![silent], &["scada"]), Ok(vec!["scada".to_owned()]));
         assert!(refused(vec![named("scada")], &["scada"]).contains("is of two kinds"));
-        let both = ReceiverSettings { webhook: Some(Default::default()), ..named("a") };
+        let webhook = webhook::Settings { url: Some("https://example.com".to_owned()), ..Default::default() };
+        let both = ReceiverSettings { webhook: Some(webhook), ..named("a") };
         assert!(refused(vec![both], &[]).contains("is of two kinds"));
         assert!(refused(vec![named("a"), named("a")], &[]).contains("\"a\" twice"));
         for bad in ["", "a b", "a/b", "é", &"x".repeat(65)] {

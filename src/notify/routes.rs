@@ -117,11 +117,14 @@ mod tests {
     use crate::notify::log::LogNotifier;
     use crate::notify::notifier::AlertNotifier;
     use crate::notify::settings::Settings;
+    use crate::notify::surroundings::Surroundings;
+    use crate::site;
 
     fn routes(routes: Vec<RouteSettings>) -> Result<Routes, SettingsError> {
         let notifier = |name: &str| (name.to_owned(), Arc::new(LogNotifier) as Arc<dyn AlertNotifier>);
         let own = ["a", "b", "log"].map(notifier).into();
-        let receivers = Receivers::new(&Settings::default(), own, &Clock::system()).expect("valid");
+        let surroundings = Surroundings::without_pictures(Clock::system(), site::Settings::default());
+        let receivers = Receivers::new(&Settings::default(), own, &surroundings).expect("valid");
         Routes::new(&routes, &receivers)
     }
 

@@ -46,6 +46,8 @@ pub fn sample_alert(delivery_id: &str, recipient: &str, change: EpisodeChange, n
         }
     }
     notice["violation"] = violation;
+    notice["pattern_began_at"] = json!(found);
+    notice["reaction_plan"] = json!("Stop the press. Measure five rings of the last box.");
     let notice: Notice = serde_json::from_value(notice).expect("all that a notice has");
     Alert {
         delivery_id: delivery_id.to_owned(),

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::domain::episode::EpisodeChange;
 use crate::domain::rules::Severity;
+use crate::notify::email::{self, EmailError};
 use crate::notify::webhook::{self, WebhookError};
 
 /// Receivers, routes to them, and the ledger between.
@@ -50,6 +51,8 @@ pub struct ReceiverSettings {
     pub log: bool,
     /// The webhook that it is.
     pub webhook: Option<webhook::Settings>,
+    /// The mails that it gets.
+    pub email: Option<email::Settings>,
     /// Attempts at a time.
     pub concurrency: u32,
     /// How long an attempt may take.
@@ -72,6 +75,7 @@ impl Default for ReceiverSettings {
             name: String::new(),
             log: false,
             webhook: None,
+            email: None,
             concurrency: 4,
             timeout_ms: 10_000,
             backoff_ms: 1_000,
@@ -119,12 +123,12 @@ pub enum SettingsError {
     Twice(String),
     /// Nothing says what it is.
     #[error(
-        "the receiver {0:?} in notify.receivers is of no kind: it needs `log = true`, `webhook`, or a notifier of that name"
+        "the receiver {0:?} in notify.receivers is of no kind: it needs `log = true`, `webhook`, `email`, or a notifier of that name"
     )]
     NoKind(String),
     /// Two things say what it is.
     #[error(
-        "the receiver {0:?} in notify.receivers is of two kinds: it may have `log = true`, `webhook`, or a notifier of that name"
+        "the receiver {0:?} in notify.receivers is of two kinds: it may have `log = true`, `webhook`, `email`, or a notifier of that name"
     )]
     TwoKinds(String),
     /// Nobody is reached by it, or somebody twice.
@@ -135,6 +139,9 @@ pub enum SettingsError {
     /// A webhook that cannot be called.
     #[error("the webhook of the receiver {0:?} in notify.receivers cannot be called")]
     Webhook(String, #[source] WebhookError),
+    /// Mails that cannot be sent.
+    #[error("the mails to the receiver {0:?} in notify.receivers cannot be sent")]
+    Email(String, #[source] EmailError),
     /// Something has to be at least 1.
     #[error("the setting {key} of the receiver {receiver:?} in notify.receivers must be at least 1")]
     Zero {

@@ -1,6 +1,7 @@
 //! What has happened, in words: for whoever reads a line, whatever it is sent by.
 
 use crate::domain::episode::EpisodeChange;
+use crate::domain::rules::Severity;
 use crate::protocol::notice::Notice;
 use crate::protocol::payload::ViolationView;
 
@@ -36,14 +37,28 @@ pub fn sentence(notice: &Notice) -> String {
 /// The plotted value with its unit, as precisely as its characteristic is measured.
 pub fn value(violation: &ViolationView) -> Option<String> {
     let value = violation.value?;
-    let number = match violation.decimals {
-        Some(decimals) => format!("{value:.*}", decimals as usize),
-        None => value.to_string(),
-    };
+    let number = precisely(value, violation.decimals);
     Some(match violation.unit.as_deref() {
         Some(unit) => format!("{number} {unit}"),
         None => number,
     })
+}
+
+/// A number with so many places behind its point; `None`: as many as it has.
+pub fn precisely(value: f64, decimals: Option<u32>) -> String {
+    match decimals {
+        Some(decimals) => format!("{value:.*}", decimals as usize),
+        None => value.to_string(),
+    }
+}
+
+/// How severe, as a word.
+pub fn severity(notice: &Notice) -> &'static str {
+    match notice.update.episode.severity {
+        Severity::Critical => "CRITICAL",
+        Severity::Warning => "WARNING",
+        Severity::Info => "INFO",
+    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ mod interop;
 mod keys;
 mod ledger;
 mod log;
+mod mails;
 mod modes;
 mod notices;
 mod notify_crash;

@@ -117,8 +117,11 @@ async fn a_webhook_that_cannot_be_is_refused_and_shows_no_secret() {
     assert!(!format!("{from_file:?}").contains("secret"));
     let url = |url: &str| Settings { url: Some(url.to_owned()), ..Settings::default() };
     for (settings, expected) in [
-        (Settings::default(), "either `url` or `url_file`"),
-        (Settings { url: Some("https://a".to_owned()), ..from_file.clone() }, "either `url` or `url_file`"),
+        (Settings::default(), "one of `url`, `url_file` and `url_env`"),
+        (
+            Settings { url: Some("https://a".to_owned()), ..from_file.clone() },
+            "one of `url`, `url_file` and `url_env`",
+        ),
         (url("ftp://hooks.example/secret"), "must begin with https://"),
         (url("https://ann:secret@hooks.example/"), "without user and password"),
         (url("http://169.254.169.254/secret"), "not on the internet"),

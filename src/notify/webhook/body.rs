@@ -7,7 +7,7 @@ use crate::domain::episode::EpisodeChange;
 use crate::domain::rules::Severity;
 use crate::notify::notifier::Alert;
 use crate::notify::webhook::settings::Format;
-use crate::notify::wording::sentence;
+use crate::notify::wording::{sentence, severity};
 use crate::protocol::notice::Notice;
 
 /// For how long after the newest notice the Alertmanager takes an open episode for firing.
@@ -74,7 +74,7 @@ fn slack(notice: &Notice) -> Value {
     };
     // Slack takes these three characters for its own; anything else is text.
     let text = sentence(notice).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    json!({"text": format!("{sign} *{}* {text}", heading(notice)), "mrkdwn": true})
+    json!({"text": format!("{sign} *{}* {text}", severity(notice)), "mrkdwn": true})
 }
 
 fn teams(notice: &Notice) -> Value {
@@ -84,7 +84,7 @@ fn teams(notice: &Notice) -> Value {
         (_, Severity::Warning) => "Warning",
         (_, Severity::Info) => "Accent",
     };
-    let title = json!({"type": "TextBlock", "text": heading(notice), "weight": "Bolder", "color": color});
+    let title = json!({"type": "TextBlock", "text": severity(notice), "weight": "Bolder", "color": color});
     // A rich text is shown as it is; a text block would read markup in it.
     let run = json!({"type": "TextRun", "text": sentence(notice)});
     let text = json!({"type": "RichTextBlock", "inlines": [run]});
@@ -114,10 +114,9 @@ fn alertmanager(notice: &Notice) -> Value {
     if let Some(key) = &episode.characteristic_key {
         labels["key"] = json!(key);
     }
-    let severity = heading(notice);
     let annotations = json!({
         "summary": sentence(notice),
-        "severity": severity,
+        "severity": severity(notice),
         "acknowledged_by": episode.ack_user.as_deref().unwrap_or_default(),
     });
     let mut alert = json!({
@@ -129,15 +128,6 @@ fn alertmanager(notice: &Notice) -> Value {
     let end = episode.closed_at.unwrap_or(notice.update.timestamp + LONGEST_SILENCE);
     alert["endsAt"] = json!(end.to_rfc3339_opts(SecondsFormat::Micros, true));
     json!([alert])
-}
-
-/// How severe, as a word.
-fn heading(notice: &Notice) -> &'static str {
-    match notice.update.episode.severity {
-        Severity::Critical => "CRITICAL",
-        Severity::Warning => "WARNING",
-        Severity::Info => "INFO",
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Where a webhook goes, and what it looks like there.
 
-use std::path::{Path, PathBuf};
-use std::{fmt, fs, io};
+use std::fmt;
+use std::path::PathBuf;
 
 use reqwest::Url;
 use serde::Deserialize;
 
+use crate::notify::secret::{Secret, SecretError};
 use crate::notify::webhook::address;
 use crate::notify::webhook::signature::{Key, KeyError};
 
@@ -34,12 +35,16 @@ pub struct Settings {
     pub url: Option<String>,
     /// A file that holds it instead.
     pub url_file: Option<PathBuf>,
+    /// The environment variable that holds it instead.
+    pub url_env: Option<String>,
     /// What the body is.
     pub format: Format,
     /// Keys that sign, each `whsec_` and base64: all of them do, so that a receiver can go from one to the next.
     pub secrets: Vec<String>,
     /// Files that hold keys instead.
     pub secret_files: Vec<PathBuf>,
+    /// Environment variables that hold keys instead.
+    pub secret_envs: Vec<String>,
     /// Whether it may go to addresses that are not on the internet: loopback, private, link-local and so on.
     pub allow_private: bool,
 }
@@ -54,7 +59,7 @@ impl fmt::Debug for Settings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No address, or two.
-    #[error("it needs either `url` or `url_file`")]
+    #[error("it needs one of `url`, `url_file` and `url_env`")]
     OneUrl,
     /// No address that can be called.
     #[error("its address must begin with https:// or http:// and name a host, without user and password")]
@@ -65,25 +70,21 @@ pub enum SettingsError {
     /// A key that cannot sign.
     #[error("its secret number {0} {1}")]
     Key(usize, KeyError),
-    /// A file that cannot be read.
-    #[error("the file {} cannot be read: {kind}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        kind: io::ErrorKind,
-    },
+    /// A secret that cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 impl Settings {
     /// The address, wherever it stands.
     pub(super) fn read_url(&self) -> Result<Url, SettingsError> {
-        let text = match (&self.url, &self.url_file) {
-            (Some(url), None) => url.clone(),
-            (None, Some(file)) => read(file)?,
+        let elsewhere = Secret::read(self.url_file.as_deref(), self.url_env.as_deref())?;
+        let text = match (&self.url, &elsewhere) {
+            (Some(url), None) => url,
+            (None, Some(secret)) => secret.reveal(),
             _ => return Err(SettingsError::OneUrl),
         };
-        let url: Url = text.parse().map_err(|_| SettingsError::Url)?;
+        let url: Url = text.trim().parse().map_err(|_| SettingsError::Url)?;
         let is_plain = matches!(url.scheme(), "https" | "http") && url.has_host();
         if !is_plain || !url.username().is_empty() || url.password().is_some() {
             return Err(SettingsError::Url);
@@ -98,18 +99,14 @@ impl Settings {
     pub(super) fn read_keys(&self) -> Result<Vec<Key>, SettingsError> {
         let mut texts = self.secrets.clone();
         for file in &self.secret_files {
-            texts.push(read(file)?);
+            texts.push(Secret::of_file(file)?.reveal().to_owned());
+        }
+        for variable in &self.secret_envs {
+            texts.push(Secret::of_variable(variable)?.reveal().to_owned());
         }
         let key = |(place, text): (usize, &String)| {
-            text.parse().map_err(|error| SettingsError::Key(place + 1, error))
+            text.trim().parse().map_err(|error| SettingsError::Key(place + 1, error))
         };
         texts.iter().enumerate().map(key).collect()
     }
-}
-
-/// What a file holds; it may end with a line break.
-fn read(path: &Path) -> Result<String, SettingsError> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| SettingsError::File { path: path.to_owned(), kind: error.kind() })?;
-    Ok(text.trim().to_owned())
 }

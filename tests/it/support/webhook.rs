@@ -2,16 +2,15 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use andon::notify::contract::{FarEnd, Mood};
 use async_trait::async_trait;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::sleep;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::net::TcpStream;
+
+use super::far_end::Port;
 
 /// One request.
 #[derive(Debug, Clone)]
@@ -40,17 +39,15 @@ struct Shared {
 pub struct TestWebhook {
     pub address: SocketAddr,
     shared: Arc<Shared>,
-    listening: Mutex<Option<DropGuard>>,
+    port: Port,
 }
 
 impl TestWebhook {
     /// One that takes everything.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
         let shared = Arc::<Shared>::default();
-        let listening = Mutex::new(Some(listen(listener, Arc::clone(&shared))));
-        Self { address, shared, listening }
+        let port = Port::start(serving(&shared)).await;
+        Self { address: port.address, shared, port }
     }
 
     pub fn url(&self) -> String {
@@ -77,19 +74,7 @@ impl TestWebhook {
 impl FarEnd for TestWebhook {
     async fn set(&self, mood: Mood) -> bool {
         *self.shared.mood.lock().expect("not poisoned") = Some(mood);
-        let was_listening = self.listening.lock().expect("not poisoned").take();
-        drop(was_listening);
-        if mood != Mood::Absent {
-            // The one before is gone once its task has noticed.
-            let listener = loop {
-                match TcpListener::bind(self.address).await {
-                    Ok(listener) => break listener,
-                    Err(_) => sleep(Duration::from_millis(5)).await,
-                }
-            };
-            let guard = listen(listener, Arc::clone(&self.shared));
-            *self.listening.lock().expect("not poisoned") = Some(guard);
-        }
+        self.port.set(mood, serving(&self.shared)).await;
         true
     }
 
@@ -102,19 +87,11 @@ impl FarEnd for TestWebhook {
     }
 }
 
-/// Serves until the guard is dropped; then connections end, too.
-fn listen(listener: TcpListener, shared: Arc<Shared>) -> DropGuard {
-    let stop = CancellationToken::new();
-    let guard = stop.clone().drop_guard();
-    tokio::spawn(stop.run_until_cancelled_owned(async move {
-        let mut connections = JoinSet::new();
-        loop {
-            let Ok((stream, _)) = listener.accept().await else { return };
-            connections.spawn(serve(stream, Arc::clone(&shared)));
-            while connections.try_join_next().is_some() {}
-        }
-    }));
-    guard
+fn serving(
+    shared: &Arc<Shared>,
+) -> impl Fn(TcpStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static {
+    let shared = Arc::clone(shared);
+    move |stream| Box::pin(serve(stream, Arc::clone(&shared)))
 }
 
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {

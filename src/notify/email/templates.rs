@@ -1,0 +1,310 @@
+//! What a mail says: three templates, and what they may name.
+//!
+//! They are compiled and tried on every kind of notice when Andon starts: a mail that cannot be written is found then, and
+//! not at night. What comes from outside is escaped in HTML, and stays in its line in a subject.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, Value};
+use serde::Serialize;
+
+use crate::domain::episode::EpisodeChange;
+use crate::notify::notifier::Alert;
+use crate::notify::sample::sample_alert;
+use crate::notify::wording::{precisely, sentence, severity, value};
+use crate::site;
+
+/// Each template's name, and Andon's own.
+const TEMPLATES: [(&str, &str); 3] = [
+    ("subject.txt", include_str!("templates/subject.txt")),
+    ("body.txt", include_str!("templates/body.txt")),
+    ("body.html", include_str!("templates/body.html")),
+];
+
+/// A subject's length, at most: more is not shown anywhere.
+const SUBJECT_CHARS: usize = 200;
+
+/// Templates that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// A file cannot be read.
+    #[error("the template {} cannot be read: {kind}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        kind: io::ErrorKind,
+    },
+    /// It does not compile, or cannot write a mail.
+    #[error("the template {name} cannot be used: {problem}")]
+    Template {
+        /// Which.
+        name: &'static str,
+        /// What is wrong, with the line.
+        problem: String,
+    },
+}
+
+/// What a mail says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+}
+
+/// The chart of a mail, where one is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chart<'a> {
+    /// None is wanted.
+    Unwanted,
+    /// It could not be had.
+    Missing,
+    /// The part of the mail that it is.
+    Part(&'a str),
+}
+
+/// The templates of a receiver.
+#[derive(Debug)]
+pub struct Templates {
+    environment: Environment<'static>,
+    site: site::Settings,
+}
+
+/// What templates may name; text unless said otherwise, empty where there is none.
+#[derive(Debug, Serialize)]
+struct Names<'a> {
+    /// `opened`, `worsened`, `lapsed`, `acknowledged` or `closed`.
+    change: &'static str,
+    /// `CRITICAL`, `WARNING` or `INFO`.
+    severity: &'static str,
+    /// All of it in a line.
+    headline: String,
+    characteristic: &'a str,
+    key: &'a str,
+    group: &'a str,
+    /// Of the newest violation.
+    rule: &'a str,
+    message: &'a str,
+    value: String,
+    ucl: String,
+    center_line: String,
+    lcl: String,
+    measured_at: String,
+    /// Only where it was before.
+    began_at: String,
+    /// A number.
+    episode_id: i64,
+    /// A number.
+    violations: u64,
+    /// A list.
+    rules: Vec<&'a str>,
+    opened_at: String,
+    closed_at: String,
+    ack_user: &'a str,
+    ack_reason: &'a str,
+    ack_comment: &'a str,
+    ack_at: String,
+    reaction_plan: &'a str,
+    chart_url: String,
+    episode_url: String,
+    /// Yes or no.
+    has_chart: bool,
+    /// Yes or no.
+    chart_is_missing: bool,
+    chart_cid: &'a str,
+    delivery_id: &'a str,
+}
+
+impl Templates {
+    /// Those of a folder, and Andon's own for those that are not there.
+    ///
+    /// # Errors
+    /// [`TemplateError`].
+    pub fn new(folder: Option<&Path>, site: site::Settings) -> Result<Self, TemplateError> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        for (name, own) in TEMPLATES {
+            let source = match folder {
+                Some(folder) => read(&folder.join(name))?.unwrap_or_else(|| own.to_owned()),
+                None => own.to_owned(),
+            };
+            let added = environment.add_template_owned(name, source);
+            added.map_err(|error| problem(name, &error))?;
+        }
+        let templates = Self { environment, site };
+        for change in EpisodeChange::ALL {
+            for chart in [Chart::Unwanted, Chart::Missing, Chart::Part("chart")] {
+                templates.say(&sample_alert("test", "", change, "Bore"), chart)?;
+            }
+        }
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(TemplateError::File { path: folder.to_owned(), kind: io::ErrorKind::NotADirectory });
+        }
+        Ok(templates)
+    }
+
+    /// What a mail about an alert says.
+    ///
+    /// # Errors
+    /// [`TemplateError::Template`], if one of somebody's own stumbles over this very alert.
+    pub fn say(&self, alert: &Alert, chart: Chart<'_>) -> Result<Said, TemplateError> {
+        let names = Value::from(Serde(self.names(alert, chart)));
+        let write = |name: &'static str| {
+            let template = self.environment.get_template(name);
+            template.and_then(|it| it.render(names.clone())).map_err(|error| problem(name, &error))
+        };
+        Ok(Said {
+            subject: in_a_line(&write("subject.txt")?),
+            text: write("body.txt")?,
+            html: write("body.html")?,
+        })
+    }
+
+    fn names<'a>(&self, alert: &'a Alert, chart: Chart<'a>) -> Names<'a> {
+        let notice = &*alert.notice;
+        let (episode, violation) = (&notice.update.episode, notice.violation.as_ref());
+        let limit = |number: Option<f64>| number.map(|it| precisely(it, violation.and_then(|v| v.decimals)));
+        let time = |time: Option<_>| time.map(|it| self.site.time(it)).unwrap_or_default();
+        let url = self.site.public_url.as_ref();
+        Names {
+            change: notice.update.change.as_str(),
+            severity: severity(notice),
+            headline: sentence(notice),
+            characteristic: &episode.characteristic_name,
+            key: episode.characteristic_key.as_deref().unwrap_or_default(),
+            group: episode.group.as_deref().unwrap_or_default(),
+            rule: violation.map_or("", |it| &it.rule_name),
+            message: violation.map_or("", |it| &it.message),
+            value: violation.and_then(value).unwrap_or_default(),
+            ucl: limit(violation.and_then(|it| it.ucl)).unwrap_or_default(),
+            center_line: limit(violation.and_then(|it| it.center_line)).unwrap_or_default(),
+            lcl: limit(violation.and_then(|it| it.lcl)).unwrap_or_default(),
+            measured_at: time(violation.map(|it| it.timestamp)),
+            began_at: time(
+                notice.pattern_began_at.filter(|at| violation.is_none_or(|it| it.timestamp != *at)),
+            ),
+            episode_id: episode.id.get(),
+            violations: episode.violation_total,
+            rules: episode.rules.iter().map(|rule| rule.rule_name.as_str()).collect(),
+            opened_at: self.site.time(episode.opened_at),
+            closed_at: time(episode.closed_at),
+            ack_user: episode.ack_user.as_deref().unwrap_or_default(),
+            ack_reason: episode.ack_reason.as_deref().unwrap_or_default(),
+            ack_comment: episode.ack_comment.as_deref().unwrap_or_default(),
+            ack_at: time(episode.ack_timestamp),
+            reaction_plan: notice.reaction_plan.as_deref().unwrap_or_default(),
+            chart_url: url.map(|url| url.chart(episode.characteristic_id)).unwrap_or_default(),
+            episode_url: url.map(|url| url.episode(episode.id)).unwrap_or_default(),
+            has_chart: matches!(chart, Chart::Part(_)),
+            chart_is_missing: chart == Chart::Missing,
+            chart_cid: if let Chart::Part(cid) = chart { cid } else { "" },
+            delivery_id: &alert.delivery_id,
+        }
+    }
+}
+
+/// `None`: there is none of that name.
+fn read(path: &Path) -> Result<Option<String>, TemplateError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(TemplateError::File { path: path.to_owned(), kind: error.kind() }),
+    }
+}
+
+fn problem(name: &'static str, error: &minijinja::Error) -> TemplateError {
+    TemplateError::Template { name, problem: error.to_string() }
+}
+
+/// A header is one line, whatever stands in a name.
+fn in_a_line(text: &str) -> String {
+    let words: Vec<_> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+    let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    line.chars().take(SUBJECT_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::write;
+
+    use chrono_tz::Tz;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn own() -> Templates {
+        let site = site::Settings {
+            time_zone: Tz::Europe__Berlin,
+            public_url: Some("https://spc.example.com/".to_owned().try_into().expect("an address")),
+        };
+        Templates::new(None, site).expect("Andon's own can be used")
+    }
+
+    #[test]
+    fn subjects_sort_and_tell_the_news() {
+        for (change, subject) in [
+            (EpisodeChange::Opened, "[CRITICAL] Bore: Outlier, 74.035 mm"),
+            (EpisodeChange::Worsened, "[CRITICAL] Bore: Outlier, 74.035 mm"),
+            (EpisodeChange::Lapsed, "[CRITICAL] Bore: Outlier, 74.035 mm"),
+            (EpisodeChange::Acknowledged, "[ACKNOWLEDGED] Bore: by ann, Tool Change"),
+            (EpisodeChange::Closed, "[CLOSED] Bore: Outlier, 74.035 mm"),
+        ] {
+            let said = own().say(&sample_alert("d", "", change, "Bore"), Chart::Unwanted).expect("said");
+            assert_eq!(said.subject, subject);
+        }
+    }
+
+    #[test]
+    fn both_bodies_tell_rule_value_limits_times_plan_and_links() {
+        let alert = sample_alert("d-7", "", EpisodeChange::Opened, "Bore");
+        let said = own().say(&alert, Chart::Part("c")).expect("said");
+        for body in [said.text, said.html.replace("&#x2f;", "/")] {
+            for expected in [
+                "Outlier: 1 point beyond the control limits",
+                "74.035 mm, 2026-01-05 09:00:00 CET",
+                "73.988 to 74.015, center line 74.001",
+                "Stop the press",
+                "https://spc.example.com/api/v1/characteristics/1/chart.svg",
+                "plant/line4",
+                "d-7",
+            ] {
+                assert!(body.contains(expected), "{expected} in {body}");
+            }
+        }
+        let html = own().say(&alert, Chart::Part("c")).expect("said").html;
+        assert!(html.contains("src=\"cid:c\""), "{html}");
+    }
+
+    #[test]
+    fn what_comes_from_outside_stays_text() {
+        let name = "Bore <img src=x onerror=alert(1)>\r\nBcc: all@example.com";
+        let said =
+            own().say(&sample_alert("d", "", EpisodeChange::Opened, name), Chart::Unwanted).expect("said");
+        assert!(!said.html.contains("<img"), "{}", said.html);
+        assert_eq!(said.subject.lines().count(), 1, "{}", said.subject);
+        let long =
+            own().say(&sample_alert("d", "", EpisodeChange::Opened, &"é".repeat(500)), Chart::Unwanted);
+        assert_eq!(long.expect("said").subject.chars().count(), SUBJECT_CHARS);
+    }
+
+    #[test]
+    fn templates_of_ones_own_are_tried_at_once() {
+        let folder = TempDir::new().expect("a folder");
+        let read = || Templates::new(Some(folder.path()), site::Settings::default());
+        write(folder.path().join("subject.txt"), "{{ severity }} {{ characteristic }}").expect("written");
+        let said = read()
+            .expect("usable")
+            .say(&sample_alert("d", "", EpisodeChange::Opened, "Bore"), Chart::Unwanted);
+        assert_eq!(said.expect("said").subject, "CRITICAL Bore");
+        for bad in ["{% if %}", "{{ severty }}", "{{ rules.nobody.there }}"] {
+            write(folder.path().join("subject.txt"), bad).expect("written");
+            let told = read().expect_err(bad).to_string();
+            assert!(told.starts_with("the template subject.txt cannot be used: "), "{told}");
+        }
+        let nowhere = Templates::new(Some(&folder.path().join("nowhere")), site::Settings::default());
+        assert!(nowhere.expect_err("no folder").to_string().contains("nowhere cannot be read"));
+    }
+}
