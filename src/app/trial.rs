@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::select;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::AppError;
 use crate::clock::{self, Clock};
@@ -37,7 +39,17 @@ pub async fn try_receiver(settings: &Settings, name: &str) -> Result<Option<Vec<
     for recipient in receiver.recipients.clone() {
         let id = format!("test-{:016x}", clock::nonce() as u64);
         let alert = sample_alert(&id, &recipient, EpisodeChange::Opened, NAME);
-        let outcome = match timeout(limit, receiver.notifier.notify(&alert)).await {
+        let told = async {
+            let beside = async {
+                receiver.notifier.run(CancellationToken::new()).await;
+                std::future::pending().await
+            };
+            select! {
+                told = receiver.notifier.notify(&alert) => told,
+                never = beside => never,
+            }
+        };
+        let outcome = match timeout(limit, told).await {
             Ok(Ok(receipt)) => Ok(receipt.answer().unwrap_or_default().to_owned()),
             Ok(Err(error)) => Err(error_chain(&error).to_string()),
             Err(_) => Err(format!("no answer within {limit:?}")),

@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use tokio::select;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::episode::EpisodeChange;
 use crate::error_chain::error_chain;
@@ -71,11 +73,18 @@ pub struct Broken {
     pub found: String,
 }
 
-/// Runs all checks; gives the names of those that were made.
+/// Runs all checks, and what the notifier does beside; gives the names of those that were made.
 ///
 /// # Errors
 /// [`Broken`], with the first that fails.
 pub async fn check(notifier: &dyn AlertNotifier, far_end: &dyn FarEnd) -> Result<Vec<&'static str>, Broken> {
+    select! {
+        checked = check_all(notifier, far_end) => checked,
+        () = notifier.run(CancellationToken::new()) => Err(broken("what it does beside goes on", "it ended")),
+    }
+}
+
+async fn check_all(notifier: &dyn AlertNotifier, far_end: &dyn FarEnd) -> Result<Vec<&'static str>, Broken> {
     let checks = Checks { notifier, far_end };
     let mut made = vec!["it has recipients, each once"];
     checks.recipients()?;

@@ -22,6 +22,7 @@ mod deliverer;
 mod dispatcher;
 pub mod email;
 mod log;
+pub mod mqtt;
 mod notifier;
 mod receivers;
 mod routes;

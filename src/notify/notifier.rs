@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use crate::protocol::notice::Notice;
 
@@ -132,5 +133,13 @@ pub trait AlertNotifier: Send + Sync {
     /// the start; each must be there once. By default one without a name.
     fn recipients(&self) -> Vec<String> {
         vec![String::new()]
+    }
+
+    /// What it does beside, from the deliverer's start until `stop`: holding a connection. By default nothing.
+    ///
+    /// It is begun once, ended after the last attempt, and given `stop_grace_ms` to say goodbye. Should it end before, it is
+    /// begun again.
+    async fn run(&self, stop: CancellationToken) {
+        stop.cancelled().await;
     }
 }

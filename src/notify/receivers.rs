@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::notify::email::EmailNotifier;
 use crate::notify::log::LogNotifier;
+use crate::notify::mqtt::MqttNotifier;
 use crate::notify::notifier::AlertNotifier;
 use crate::notify::settings::{ReceiverSettings, Settings, SettingsError};
 use crate::notify::surroundings::Surroundings;
@@ -107,7 +108,7 @@ fn notifier(
     surroundings: &Surroundings,
 ) -> Result<Arc<dyn AlertNotifier>, SettingsError> {
     let name = || receiver.name.clone();
-    let ReceiverSettings { log, webhook, email, .. } = receiver;
+    let ReceiverSettings { log, webhook, email, mqtt, .. } = receiver;
     let mut kinds: Vec<Arc<dyn AlertNotifier>> = own.into_iter().collect();
     if *log {
         kinds.push(Arc::new(LogNotifier));
@@ -119,6 +120,10 @@ fn notifier(
     if let Some(email) = email {
         let notifier = EmailNotifier::new(email, surroundings.clone());
         kinds.push(Arc::new(notifier.map_err(|error| SettingsError::Email(name(), error))?));
+    }
+    if let Some(mqtt) = mqtt {
+        let notifier = MqttNotifier::new(mqtt);
+        kinds.push(Arc::new(notifier.map_err(|error| SettingsError::Mqtt(name(), error))?));
     }
     match (kinds.pop(), kinds.is_empty()) {
         (Some(notifier), true) => Ok(notifier),

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::domain::episode::EpisodeChange;
 use crate::domain::rules::Severity;
 use crate::notify::email::{self, EmailError};
+use crate::notify::mqtt::{self, MqttError};
 use crate::notify::webhook::{self, WebhookError};
 
 /// Receivers, routes to them, and the ledger between.
@@ -53,6 +54,8 @@ pub struct ReceiverSettings {
     pub webhook: Option<webhook::Settings>,
     /// The mails that it gets.
     pub email: Option<email::Settings>,
+    /// The broker that it is.
+    pub mqtt: Option<mqtt::Settings>,
     /// Attempts at a time.
     pub concurrency: u32,
     /// How long an attempt may take.
@@ -76,6 +79,7 @@ impl Default for ReceiverSettings {
             log: false,
             webhook: None,
             email: None,
+            mqtt: None,
             concurrency: 4,
             timeout_ms: 10_000,
             backoff_ms: 1_000,
@@ -123,12 +127,12 @@ pub enum SettingsError {
     Twice(String),
     /// Nothing says what it is.
     #[error(
-        "the receiver {0:?} in notify.receivers is of no kind: it needs `log = true`, `webhook`, `email`, or a notifier of that name"
+        "the receiver {0:?} in notify.receivers is of no kind: it needs `log = true`, `webhook`, `email`, `mqtt`, or a notifier of that name"
     )]
     NoKind(String),
     /// Two things say what it is.
     #[error(
-        "the receiver {0:?} in notify.receivers is of two kinds: it may have `log = true`, `webhook`, `email`, or a notifier of that name"
+        "the receiver {0:?} in notify.receivers is of two kinds: it may have `log = true`, `webhook`, `email`, `mqtt`, or a notifier of that name"
     )]
     TwoKinds(String),
     /// Nobody is reached by it, or somebody twice.
@@ -142,6 +146,9 @@ pub enum SettingsError {
     /// Mails that cannot be sent.
     #[error("the mails to the receiver {0:?} in notify.receivers cannot be sent")]
     Email(String, #[source] EmailError),
+    /// A broker that cannot be told.
+    #[error("the broker of the receiver {0:?} in notify.receivers cannot be told")]
+    Mqtt(String, #[source] MqttError),
     /// Something has to be at least 1.
     #[error("the setting {key} of the receiver {receiver:?} in notify.receivers must be at least 1")]
     Zero {

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::clock;
@@ -28,7 +29,7 @@ use crate::error_chain::error_chain;
 use crate::metrics::Notifying;
 use crate::notify::backoff::wait_after;
 use crate::notify::breaker::Breaker;
-use crate::notify::notifier::{Alert, Failure, NotifyError, Receipt};
+use crate::notify::notifier::{Alert, AlertNotifier, Failure, NotifyError, Receipt};
 use crate::notify::receivers::Receiver;
 use crate::protocol::notice::Notice;
 use crate::store::{Finished, LeaseRequest, Leased, Store, StoreError, Turn};
@@ -37,6 +38,8 @@ use crate::store::{Finished, LeaseRequest, Leased, Store, StoreError, Turn};
 const CUT_SHORT: &str = "cut short: the process stopped";
 /// How long a stopping worker waits before it tells a ledger that has failed again.
 const RECORD_AGAIN: Duration = Duration::from_millis(100);
+/// How long until what a notifier does beside is begun again.
+const BEGIN_AGAIN: Duration = Duration::from_secs(1);
 /// A lease is so much longer than an attempt may take: what a turn at a busy ledger takes.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
 /// How much of an answer or an error is kept.
@@ -103,6 +106,9 @@ impl Worker {
     /// Runs until `stop`, and until what is under way then has ended or been cut short.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let wake = Arc::clone(&self.receiver.wake);
+        let (grace, stop_beside) = (self.patience.stop_grace, CancellationToken::new());
+        let beside = run_beside(Arc::clone(&self.receiver.notifier), stop_beside.clone());
+        let mut beside = AbortOnDropHandle::new(tokio::spawn(beside.in_current_span()));
         while !stop.is_cancelled() {
             let next = self.turn().await;
             let can_begin_more = self.room() > 0;
@@ -117,6 +123,8 @@ impl Worker {
             }
         }
         self.finish().await;
+        stop_beside.cancel();
+        let _ = timeout(grace, &mut beside).await; // then it is cut short
     }
 
     fn room(&self) -> u32 {
@@ -288,6 +296,19 @@ impl Worker {
         match self.record_and_lease(0).await {
             Ok(_) => self.finished.clear(),
             Err(error) => self.tell_failing(&error),
+        }
+    }
+}
+
+/// What the notifier does beside, begun again should it end.
+async fn run_beside(notifier: Arc<dyn AlertNotifier>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let (notifier, until) = (Arc::clone(&notifier), stop.clone());
+        let running = async move { notifier.run(until).await }.in_current_span();
+        let ended = AbortOnDropHandle::new(tokio::spawn(running)).await;
+        if !stop.is_cancelled() {
+            error!(ended = ?ended, "what a notifier does beside has ended early, it is begun again");
+            sleep(BEGIN_AGAIN).await;
         }
     }
 }

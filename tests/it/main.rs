@@ -8,6 +8,7 @@ mod auth_origins;
 mod auth_sockets;
 mod bad_input;
 mod broadcast;
+mod brokers;
 mod check;
 mod commit_loop;
 mod commit_loop_verdicts;

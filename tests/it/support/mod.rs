@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+mod broker;
 pub mod contract;
 mod database;
 mod door;
@@ -22,6 +23,7 @@ mod webhook;
 
 pub use answer::Answer;
 pub use app::{TestApp, TestAppBuilder};
+pub use broker::{Mosquitto, MqttListener, TestBroker, impatient};
 pub use database::{Database, address_of, of_databases, on_postgres};
 pub use door::Door;
 pub use event_source::{Asking, EventSource, Told};
