@@ -5,7 +5,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use reqwest::Url;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::domain::ids::{CharacteristicId, EpisodeId};
 
@@ -33,8 +34,7 @@ impl Settings {
 }
 
 /// An address that begins with `http://` or `https://` and ends without a slash.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(String);
 
 /// It is no address that a browser can be sent to.
@@ -53,6 +53,12 @@ impl TryFrom<String> for PublicUrl {
             && url.query().is_none()
             && url.fragment().is_none();
         if is_plain { Ok(Self(url.as_str().trim_end_matches('/').to_owned())) } else { Err(NoPublicUrl) }
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
     }
 }
 

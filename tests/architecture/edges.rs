@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(
             findings("src/services/queue.rs", "//! Queue.\n\nuse crate::bus::EventBus;\n"),
             ["src/services/queue.rs:3: services may not know bus: it names `crate::bus::EventBus`, \
-              and may know only clock, domain, error_chain, health, metrics, spc, store, tls"]
+              and may know only chart, clock, domain, error_chain, health, metrics, spc, store, tls"]
         );
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use andon::protocol::deflate;
 use bytes::{BufMut as _, BytesMut};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -150,6 +150,31 @@ pub fn prepared(name: &str) -> Option<String> {
         eprintln!("SKIPPED: {name} is not set; .ci/test prepares it");
     }
     found
+}
+
+/// What the reference library of Standard Webhooks says of a request.
+pub async fn verified(python: &str, asked: &Value) -> String {
+    const SCRIPT: &str = "
+import json, sys
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+asked = json.load(sys.stdin)
+try:
+    Webhook(asked['key']).verify(asked['body'], asked['headers'])
+    print('verified')
+except WebhookVerificationError:
+    print('refused')
+";
+    let mut program = Command::new(python)
+        .args(["-c", SCRIPT])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python starts");
+    let mut input = program.stdin.take().expect("it is piped");
+    input.write_all(asked.to_string().as_bytes()).await.expect("written");
+    drop(input);
+    let output = program.wait_with_output().await.expect("it ends");
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
 fn example(file: &str) -> String {

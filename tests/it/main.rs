@@ -15,6 +15,7 @@ mod commit_loop_verdicts;
 mod crash;
 mod crash_resume;
 mod deaf_clients;
+mod demo;
 mod documents;
 mod episode_ends;
 mod episodes;

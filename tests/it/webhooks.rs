@@ -1,6 +1,5 @@
 //! The webhook notifier against a receiver that speaks HTTP.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use andon::clock::Clock;
@@ -8,10 +7,9 @@ use andon::domain::episode::EpisodeChange;
 use andon::notify::webhook::{Format, Settings, WebhookNotifier};
 use andon::notify::{AlertNotifier, Failure, ReceiverSettings, contract, sample_alert};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use crate::interop::prepared;
+use crate::interop::{prepared, verified};
 use crate::support::{TestApp, TestWebhook, eventually};
 
 const KEYS: [&str; 2] = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"];
@@ -169,31 +167,6 @@ async fn an_independent_library_verifies_what_is_signed_with_either_key() {
             json!({"key": key, "headers": request.headers, "body": format!("{}{tampered}", request.body)});
         assert_eq!(verified(&python, &asked).await, expected, "{key}");
     }
-}
-
-/// What the reference library of the scheme says.
-async fn verified(python: &str, asked: &Value) -> String {
-    const SCRIPT: &str = "
-import json, sys
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
-asked = json.load(sys.stdin)
-try:
-    Webhook(asked['key']).verify(asked['body'], asked['headers'])
-    print('verified')
-except WebhookVerificationError:
-    print('refused')
-";
-    let mut program = Command::new(python)
-        .args(["-c", SCRIPT])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python starts");
-    let mut input = program.stdin.take().expect("it is piped");
-    input.write_all(asked.to_string().as_bytes()).await.expect("written");
-    drop(input);
-    let output = program.wait_with_output().await.expect("it ends");
-    String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
 #[tokio::test]

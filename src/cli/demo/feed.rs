@@ -12,7 +12,8 @@ use crate::domain::ids::CharacteristicId;
 use crate::domain::rules::RuleSet;
 use crate::domain::sample::Mode;
 use crate::services::{
-    Catalog, CharacteristicRef, ControlLimitService, NewSample, RecordedSample, Selection, Signed, SpcEngine,
+    AlertManager, Answer, Catalog, CharacteristicRef, ControlLimitService, NewSample, RecordedSample,
+    Selection, Signed, SpcEngine,
 };
 
 /// 40 subgroups of 5 (Montgomery, Introduction to Statistical Quality Control).
@@ -22,8 +23,16 @@ const FLOW_RATE: &str = include_str!("../../../tests/data/flow_rate.csv");
 /// The subgroups that set the limits of the piston rings.
 const BASELINE: usize = 25;
 
+/// What people are told to do.
+const REACTION_PLAN: &str = "Stop the machine and set the last box aside. Measure five more parts. If they are beyond the \
+                             limits, too, call maintenance.";
+
+/// Who answers where nobody else does.
+const OPERATOR: &str = "demo operator";
+
 /// What a feeder talks to.
 pub struct Services {
+    pub alerts: AlertManager,
     pub catalog: Catalog,
     pub limits: ControlLimitService,
     pub engine: SpcEngine,
@@ -39,26 +48,37 @@ pub async fn piston_rings(services: &Services) -> anyhow::Result<CharacteristicI
     Ok(rings)
 }
 
-/// Sends the other 15 subgroups, one after each `pause`, and tells where rule 1 fired.
+/// Sends the other 15 subgroups, one after each `pause`, and tells where rule 1 fired. Then an operator answers, if nobody
+/// has, the tool is mended, and rings are again as the first 25 were, until the episode is over.
 pub async fn later_rings(
     services: &Services,
     rings: CharacteristicId,
     pause: Duration,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut beyond = Vec::new();
+    let (mut beyond, mut episode) = (Vec::new(), None);
     for (subgroup, measurements) in (1..).zip(rows(PISTON_RINGS)).skip(BASELINE) {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(pause) => {}
-        }
-        let recorded = services.record(rings, measurements).await?;
+        let Some(recorded) = services.record_after(pause, stop, rings, measurements).await? else {
+            return Ok(());
+        };
         if recorded.violations.iter().any(|violation| violation.rule_id == 1) {
             beyond.push(subgroup.to_string());
         }
+        episode = recorded.violations.iter().find_map(|violation| violation.episode_id).or(episode);
     }
     let beyond = beyond.join(", ");
     writeln!(io::stdout(), "-- all 40 piston ring subgroups are in; beyond the limits (rule 1): {beyond}")?;
+    if let Some(episode) = episode {
+        let reason = "Tool Change".to_owned();
+        let answer = Answer { user: OPERATOR.to_owned(), reason, comment: None, exclude_sample: false };
+        let _ = services.alerts.acknowledge_episode(episode, answer).await?; // refused: somebody was first
+        writeln!(io::stdout(), "-- the tool is changed, and rings are as the first {BASELINE} were")?;
+    }
+    for measurements in rows(PISTON_RINGS).take(BASELINE) {
+        if services.record_after(pause, stop, rings, measurements).await?.is_none() {
+            break;
+        }
+    }
     Ok(())
 }
 
@@ -102,10 +122,24 @@ impl Services {
             lsl: None,
             group: Some("demo".to_owned()),
             tags: Vec::new(),
-            reaction_plan: None,
+            reaction_plan: Some(REACTION_PLAN.to_owned()),
             auto_limits_after: None,
         };
         Ok(self.catalog.create(definition, RuleSet::default()).await??.id)
+    }
+
+    /// `None`: it was stopped before.
+    async fn record_after(
+        &self,
+        pause: Duration,
+        stop: &CancellationToken,
+        id: CharacteristicId,
+        measurements: Vec<f64>,
+    ) -> anyhow::Result<Option<RecordedSample>> {
+        tokio::select! {
+            () = stop.cancelled() => Ok(None),
+            () = tokio::time::sleep(pause) => Ok(Some(self.record(id, measurements).await?)),
+        }
     }
 
     async fn record(&self, id: CharacteristicId, measurements: Vec<f64>) -> anyhow::Result<RecordedSample> {

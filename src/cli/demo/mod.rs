@@ -8,6 +8,7 @@ mod process;
 
 use std::env;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::cli::tail::{self, TailArgs};
 use crate::health::{Health, Stage};
-use crate::settings::Settings;
+use crate::settings::{Overrides, Settings};
 use crate::telemetry;
 
 const A_DAY: Duration = Duration::from_secs(86_400);
@@ -34,6 +35,9 @@ pub struct DemoArgs {
     /// Print no samples, only what they cause.
     #[arg(long)]
     quiet_samples: bool,
+    /// A settings file (TOML): who is told, and what else differs. The database is thrown away in any case.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Stop after so many seconds [default: with Ctrl-C].
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<f64>,
@@ -49,7 +53,10 @@ pub async fn run(arguments: DemoArgs, stop: CancellationToken) -> anyhow::Result
     let lasting = arguments.seconds.map(Duration::try_from_secs_f64).transpose();
     let lasting = lasting.context("--seconds must be a number from 0")?;
     let directory = tempfile::tempdir().context("could not make a throw-away database")?;
-    let mut settings = Settings::default();
+    let mut settings = match &arguments.config {
+        Some(file) => Settings::load(Some(file), Overrides::new())?,
+        None => Settings::default(),
+    };
     settings.http.listen = arguments.listen.clone();
     settings.store.url = format!("sqlite://{}", directory.path().join("demo.db").display());
     // What its log would be told of episodes, it prints.
@@ -58,7 +65,12 @@ pub async fn run(arguments: DemoArgs, stop: CancellationToken) -> anyhow::Result
 
     let app = App::builder(settings).build().await?;
     let (server, health) = (format!("http://{}", app.address()), app.health());
-    let services = feed::Services { catalog: app.catalog(), limits: app.limits(), engine: app.engine() };
+    let services = feed::Services {
+        alerts: app.alerts(),
+        catalog: app.catalog(),
+        limits: app.limits(),
+        engine: app.engine(),
+    };
     // The feeders, the printer and the clock end before the server does, so that nothing is cut short.
     let (stop_feeding, stop_serving) = (stop.child_token(), CancellationToken::new());
     let serving = tokio::spawn(app.run(stop_serving.clone()));

@@ -6,14 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior, Value};
-use serde::Serialize;
+use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use crate::domain::episode::EpisodeChange;
 use crate::notify::notifier::Alert;
 use crate::notify::sample::sample_alert;
 use crate::notify::wording::{precisely, sentence, severity, value};
+use crate::protocol::payload::ViolationView;
 use crate::site;
 
 /// Each template's name, and Andon's own.
@@ -73,51 +72,6 @@ pub struct Templates {
     site: site::Settings,
 }
 
-/// What templates may name; text unless said otherwise, empty where there is none.
-#[derive(Debug, Serialize)]
-struct Names<'a> {
-    /// `opened`, `worsened`, `lapsed`, `acknowledged` or `closed`.
-    change: &'static str,
-    /// `CRITICAL`, `WARNING` or `INFO`.
-    severity: &'static str,
-    /// All of it in a line.
-    headline: String,
-    characteristic: &'a str,
-    key: &'a str,
-    group: &'a str,
-    /// Of the newest violation.
-    rule: &'a str,
-    message: &'a str,
-    value: String,
-    ucl: String,
-    center_line: String,
-    lcl: String,
-    measured_at: String,
-    /// Only where it was before.
-    began_at: String,
-    /// A number.
-    episode_id: i64,
-    /// A number.
-    violations: u64,
-    /// A list.
-    rules: Vec<&'a str>,
-    opened_at: String,
-    closed_at: String,
-    ack_user: &'a str,
-    ack_reason: &'a str,
-    ack_comment: &'a str,
-    ack_at: String,
-    reaction_plan: &'a str,
-    chart_url: String,
-    episode_url: String,
-    /// Yes or no.
-    has_chart: bool,
-    /// Yes or no.
-    chart_is_missing: bool,
-    chart_cid: &'a str,
-    delivery_id: &'a str,
-}
-
 impl Templates {
     /// Those of a folder, and Andon's own for those that are not there.
     ///
@@ -151,7 +105,7 @@ impl Templates {
     /// # Errors
     /// [`TemplateError::Template`], if one of somebody's own stumbles over this very alert.
     pub fn say(&self, alert: &Alert, chart: Chart<'_>) -> Result<Said, TemplateError> {
-        let names = Value::from(Serde(self.names(alert, chart)));
+        let names = self.names(alert, chart);
         let write = |name: &'static str| {
             let template = self.environment.get_template(name);
             template.and_then(|it| it.render(names.clone())).map_err(|error| problem(name, &error))
@@ -163,45 +117,50 @@ impl Templates {
         })
     }
 
-    fn names<'a>(&self, alert: &'a Alert, chart: Chart<'a>) -> Names<'a> {
+    /// What templates may name: text unless said otherwise, empty where there is none. `docs/NOTIFIERS.md` tells of each.
+    fn names(&self, alert: &Alert, chart: Chart<'_>) -> Value {
         let notice = &*alert.notice;
-        let (episode, violation) = (&notice.update.episode, notice.violation.as_ref());
-        let limit = |number: Option<f64>| number.map(|it| precisely(it, violation.and_then(|v| v.decimals)));
+        let (change, episode) = (notice.update.change, &notice.update.episode);
+        let violation = notice.violation.as_ref();
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let time = |time: Option<_>| time.map(|it| self.site.time(it)).unwrap_or_default();
+        let limit = |number: fn(&ViolationView) -> Option<f64>| {
+            violation.and_then(|it| Some(precisely(number(it)?, it.decimals))).unwrap_or_default()
+        };
+        let rules: Vec<_> = episode.rules.iter().map(|rule| rule.rule_name.clone()).collect();
+        let began = notice.pattern_began_at.filter(|at| violation.is_none_or(|it| it.timestamp != *at));
         let url = self.site.public_url.as_ref();
-        Names {
-            change: notice.update.change.as_str(),
-            severity: severity(notice),
-            headline: sentence(notice),
-            characteristic: &episode.characteristic_name,
-            key: episode.characteristic_key.as_deref().unwrap_or_default(),
-            group: episode.group.as_deref().unwrap_or_default(),
-            rule: violation.map_or("", |it| &it.rule_name),
-            message: violation.map_or("", |it| &it.message),
-            value: violation.and_then(value).unwrap_or_default(),
-            ucl: limit(violation.and_then(|it| it.ucl)).unwrap_or_default(),
-            center_line: limit(violation.and_then(|it| it.center_line)).unwrap_or_default(),
-            lcl: limit(violation.and_then(|it| it.lcl)).unwrap_or_default(),
-            measured_at: time(violation.map(|it| it.timestamp)),
-            began_at: time(
-                notice.pattern_began_at.filter(|at| violation.is_none_or(|it| it.timestamp != *at)),
-            ),
-            episode_id: episode.id.get(),
-            violations: episode.violation_total,
-            rules: episode.rules.iter().map(|rule| rule.rule_name.as_str()).collect(),
-            opened_at: self.site.time(episode.opened_at),
-            closed_at: time(episode.closed_at),
-            ack_user: episode.ack_user.as_deref().unwrap_or_default(),
-            ack_reason: episode.ack_reason.as_deref().unwrap_or_default(),
-            ack_comment: episode.ack_comment.as_deref().unwrap_or_default(),
-            ack_at: time(episode.ack_timestamp),
-            reaction_plan: notice.reaction_plan.as_deref().unwrap_or_default(),
-            chart_url: url.map(|url| url.chart(episode.characteristic_id)).unwrap_or_default(),
-            episode_url: url.map(|url| url.episode(episode.id)).unwrap_or_default(),
-            has_chart: matches!(chart, Chart::Part(_)),
-            chart_is_missing: chart == Chart::Missing,
-            chart_cid: if let Chart::Part(cid) = chart { cid } else { "" },
-            delivery_id: &alert.delivery_id,
+        context! {
+            change => change.as_str(),
+            severity => severity(notice),
+            headline => sentence(notice),
+            characteristic => episode.characteristic_name.clone(),
+            key => text(&episode.characteristic_key),
+            group => text(&episode.group),
+            rule => violation.map(|it| it.rule_name.clone()).unwrap_or_default(),
+            message => violation.map(|it| it.message.clone()).unwrap_or_default(),
+            value => violation.and_then(value).unwrap_or_default(),
+            ucl => limit(|it| it.ucl),
+            center_line => limit(|it| it.center_line),
+            lcl => limit(|it| it.lcl),
+            measured_at => time(violation.map(|it| it.timestamp)),
+            began_at => time(began),
+            episode_id => episode.id.get(), // a number
+            violations => episode.violation_total, // a number
+            rules, // a list
+            opened_at => self.site.time(episode.opened_at),
+            closed_at => time(episode.closed_at),
+            ack_user => text(&episode.ack_user),
+            ack_reason => text(&episode.ack_reason),
+            ack_comment => text(&episode.ack_comment),
+            ack_at => time(episode.ack_timestamp),
+            reaction_plan => text(&notice.reaction_plan),
+            chart_url => url.map(|url| url.chart(episode.characteristic_id)).unwrap_or_default(),
+            episode_url => url.map(|url| url.episode(episode.id)).unwrap_or_default(),
+            has_chart => matches!(chart, Chart::Part(_)), // yes or no
+            chart_is_missing => chart == Chart::Missing, // yes or no
+            chart_cid => if let Chart::Part(cid) = chart { cid } else { "" },
+            delivery_id => alert.delivery_id.clone(),
         }
     }
 }
