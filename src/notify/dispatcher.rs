@@ -11,6 +11,7 @@
 //! * **Several processes** on one database: the cursor's row is the lock; who finds it moved reads on from there.
 //! * **Dies**: the next one goes on at the cursor. **Stops**: between two pages.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +19,12 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::domain::violation::Violation;
 use crate::error_chain::error_chain;
 use crate::metrics::Metrics;
 use crate::notify::receivers::Receivers;
 use crate::notify::routes::{Routes, Subject};
-use crate::protocol::episode::EpisodeUpdate;
+use crate::protocol::episode::{EpisodeUpdate, EpisodeView};
 use crate::protocol::event::LoggedEvent;
 use crate::protocol::notice::Notice;
 use crate::protocol::payload::ViolationView;
@@ -155,11 +157,10 @@ impl Dispatcher {
             let tags: &[String] = of.map_or(&[], |characteristic| &characteristic.definition.tags);
             let deliveries = self.deliveries(&Subject::of(&update, tags));
             let violation = match of {
-                Some(of) => self
-                    .store
-                    .violation(update.episode.newest_violation_id)
-                    .await?
-                    .map(|record| ViolationView::new(&record.violation, of)),
+                Some(of) => {
+                    let told = self.newest_violation(&update.episode).await?;
+                    told.map(|violation| ViolationView::new(&violation, of))
+                }
                 None => None,
             };
             let first = violation.as_ref().and_then(|violation| violation.involved_sample_ids.first());
@@ -176,6 +177,21 @@ impl Dispatcher {
             notices.push(stored(event.seq, &notice, deliveries));
         }
         Ok(notices)
+    }
+
+    /// The severest of what fired on the newest sample of an episode; of several, the one of the first rule.
+    async fn newest_violation(&self, episode: &EpisodeView) -> Result<Option<Violation>, StoreError> {
+        let Some(newest) = self.store.violation(episode.newest_violation_id).await? else { return Ok(None) };
+        let newest = newest.violation;
+        let fired = match newest.sample_id {
+            Some(sample) => {
+                self.store.violations_of_samples([sample]).await?.remove(&sample).unwrap_or_default()
+            }
+            None => Vec::new(),
+        };
+        let of_episode = fired.into_iter().filter(|violation| violation.episode_id == Some(episode.id));
+        let severest = of_episode.min_by_key(|violation| (Reverse(violation.severity), violation.id));
+        Ok(Some(severest.unwrap_or(newest)))
     }
 
     fn deliveries(&self, subject: &Subject<'_>) -> Vec<NewDelivery> {

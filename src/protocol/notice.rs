@@ -8,12 +8,13 @@ use crate::protocol::episode::EpisodeUpdate;
 use crate::protocol::payload::ViolationView;
 use crate::protocol::time;
 
-/// People have to know something new of an episode: the episode as it is then, and its newest violation.
+/// People have to know something new of an episode: the episode as it is then, and a violation that shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Notice {
     #[serde(flatten)]
     pub update: EpisodeUpdate,
-    /// The newest violation of the episode, as it was when the notice was made; null, if it is gone.
+    /// What fired on the newest sample of the episode, the severest of it, as it was when the notice was made; null, if it
+    /// is gone.
     pub violation: Option<ViolationView>,
     /// When the first of the samples was measured that the violation is about.
     #[serde(default, with = "time::optional")]
