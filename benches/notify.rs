@@ -146,6 +146,7 @@ async fn fill(settings: &Settings, receiver: &str, count: usize) {
                 receiver: receiver.to_owned(),
                 recipient: String::new(),
                 step: 0,
+                after: None,
                 useful_for: Duration::from_secs(86_400),
             }],
         };

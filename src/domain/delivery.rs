@@ -1,10 +1,10 @@
 //! A delivery: one notice to one receiver, tried until it is over.
 //!
 //! ```text
-//! pending ─► leased ─► delivered
-//!              │  ▲
-//!              ▼  │ when it is due again
-//!       retrying, uncertain        otherwise: dead, expired
+//! scheduled ─► pending ─► leased ─► delivered
+//!    │           │          │  ▲
+//!    ▼           │          ▼  │ when it is due again
+//! superseded ◄───┴─── retrying, uncertain        otherwise: dead, expired
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
+    /// It is a step of an escalation whose time has not come.
+    Scheduled,
     /// Nobody has tried yet.
     Pending,
     /// Somebody tries, and has a while for it.
@@ -27,12 +29,14 @@ pub enum DeliveryState {
     Dead,
     /// It came to nothing as long as it was of use.
     Expired,
+    /// Somebody answered before, or the episode was over: nobody had to be told any more.
+    Superseded,
 }
 
 impl DeliveryState {
     /// Whether nothing will be tried any more by itself.
     pub const fn is_over(self) -> bool {
-        matches!(self, Self::Delivered | Self::Dead | Self::Expired)
+        matches!(self, Self::Delivered | Self::Dead | Self::Expired | Self::Superseded)
     }
 }
 

@@ -66,6 +66,11 @@ impl EpisodeChange {
             Self::Closed => "closed",
         }
     }
+
+    /// Whether nobody has to be told any more that the episode waits for an answer.
+    pub const fn is_answer(self) -> bool {
+        matches!(self, Self::Acknowledged | Self::Closed)
+    }
 }
 
 /// Whether an episode is over.

@@ -5,6 +5,7 @@
 //!
 //! * **State**: the cursor, in the database. It moves in the transaction that stores what was read, so that each notice is
 //!   taken once, whatever dies when. Retention never removes what has not been taken.
+//! * **Escalations**: later steps are stored with the notice, and begin here, within a `poll_interval_ms` of their time.
 //! * **Woken** by the watched position of the log, or by a timer.
 //! * **Full**: the log is the queue; a page is taken at a time.
 //! * **Late or failing**: tried again at the next wake-up, and told once; nothing is passed over. Nobody waits for it.
@@ -23,7 +24,7 @@ use crate::domain::violation::Violation;
 use crate::error_chain::error_chain;
 use crate::metrics::Metrics;
 use crate::notify::receivers::Receivers;
-use crate::notify::routes::{Routes, Subject};
+use crate::notify::routes::{Routes, Subject, Told};
 use crate::protocol::episode::{EpisodeUpdate, EpisodeView};
 use crate::protocol::event::LoggedEvent;
 use crate::protocol::notice::Notice;
@@ -87,7 +88,10 @@ impl Dispatcher {
         committed.mark_changed(); // what was committed before this moment, too
         while !stop.is_cancelled() {
             let head = *committed.borrow_and_update();
-            let done = self.take_up_to(head, &stop).await;
+            let mut done = self.take_up_to(head, &stop).await;
+            if done.is_ok() {
+                done = self.begin_scheduled(&stop).await;
+            }
             self.tell(done);
             let lag = head.saturating_sub(self.place.map_or(0, |place| place.read));
             self.metrics.notifying.set_lag(lag);
@@ -139,6 +143,18 @@ impl Dispatcher {
                 self.place = Some(Place::at(last.seq));
                 self.announce(&notices);
             } // otherwise another process was first
+        }
+        Ok(())
+    }
+
+    /// Steps of escalations whose time has come are due from now on.
+    async fn begin_scheduled(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+        while !stop.is_cancelled() {
+            let begun = self.store.begin_scheduled(self.page_notices).await?;
+            begun.iter().filter_map(|name| self.receivers.named(name)).for_each(|it| it.wake.notify_one());
+            if begun.len() < self.page_notices as usize {
+                break;
+            }
         }
         Ok(())
     }
@@ -196,13 +212,14 @@ impl Dispatcher {
 
     fn deliveries(&self, subject: &Subject<'_>) -> Vec<NewDelivery> {
         let to = |name: &str| self.receivers.named(name).expect("routes lead to receivers that are there");
-        let receivers = self.routes.receivers_of(subject).into_iter().map(to);
-        let deliveries = receivers.flat_map(|receiver| {
+        let told = self.routes.decide(subject).told.into_iter().map(|told| (to(told.receiver), told));
+        let deliveries = told.flat_map(|(receiver, Told { step, after, .. })| {
             let useful_for = Duration::from_secs(60 * u64::from(receiver.settings.useful_minutes));
             receiver.recipients.iter().map(move |recipient| NewDelivery {
                 receiver: receiver.settings.name.clone(),
                 recipient: recipient.clone(),
-                step: 0,
+                step,
+                after,
                 useful_for,
             })
         });

@@ -31,6 +31,7 @@ mod secret;
 mod settings;
 mod surroundings;
 pub mod webhook;
+mod windows;
 mod wording;
 mod worker;
 
@@ -43,11 +44,12 @@ pub use dispatcher::Dispatcher;
 pub use log::LogNotifier;
 pub use notifier::{Alert, AlertNotifier, Failure, NotifyError, Receipt};
 pub use receivers::{OwnNotifiers, Receiver, Receivers};
-pub use routes::{Routes, Subject};
+pub use routes::{Decision, RouteVerdict, Routes, Subject, Told};
 pub use sample::sample_alert;
 pub use secret::SecretError;
-pub use settings::{ReceiverSettings, RouteSettings, Settings, SettingsError};
+pub use settings::{ReceiverSettings, RouteSettings, Settings, SettingsError, StepSettings};
 pub use surroundings::{NoPictures, Pictures, Surroundings};
+pub use windows::{Day, NoTime, WindowSettings};
 
 use crate::domain::ids::DeliveryId;
 use crate::metrics::Metrics;
@@ -72,13 +74,18 @@ impl Plan {
         surroundings: &Surroundings,
     ) -> Result<Self, SettingsError> {
         let receivers = Receivers::new(&settings, own, surroundings)?;
-        let routes = Routes::new(&settings.routes, &receivers)?;
+        let routes = Routes::new(&settings.routes, &receivers, surroundings.site.time_zone)?;
         Ok(Self { receivers: Arc::new(receivers), routes, settings })
     }
 
     /// Who can be told.
     pub fn receivers(&self) -> &Receivers {
         &self.receivers
+    }
+
+    /// What goes to whom.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
     }
 
     /// The two tasks that carry it out.

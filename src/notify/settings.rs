@@ -1,5 +1,6 @@
 //! Who is told what, and how patiently.
 
+use chrono_tz::Tz;
 use serde::Deserialize;
 
 use crate::domain::episode::EpisodeChange;
@@ -7,6 +8,7 @@ use crate::domain::rules::Severity;
 use crate::notify::email::{self, EmailError};
 use crate::notify::mqtt::{self, MqttError};
 use crate::notify::webhook::{self, WebhookError};
+use crate::notify::windows::{NoTime, WindowSettings};
 
 /// Receivers, routes to them, and the ledger between.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -107,11 +109,27 @@ pub struct RouteSettings {
     pub min_severity: Option<Severity>,
     /// Of their changes, these.
     pub notices: Vec<EpisodeChange>,
+    /// Their times of the week: what happens in one of these windows.
+    pub times: Vec<WindowSettings>,
+    /// In which zone those are; left out: `site.time_zone`.
+    pub time_zone: Option<Tz>,
     /// Who is told.
     pub receivers: Vec<String>,
+    /// Who else is told as long as nobody answers, one step after the other.
+    pub escalate: Vec<StepSettings>,
     /// Whether later routes count, too, when this one matches.
     #[serde(rename = "continue")]
     pub goes_on: bool,
+}
+
+/// A step of an escalation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StepSettings {
+    /// How long after the notice.
+    pub after_seconds: u64,
+    /// Who is told then.
+    pub receivers: Vec<String>,
 }
 
 /// Settings that cannot work.
@@ -158,13 +176,21 @@ pub enum SettingsError {
         key: &'static str,
     },
     /// A route to nobody.
-    #[error("the setting notify.routes[{0}].receivers names nobody")]
-    NoReceiver(usize),
+    #[error("the setting {0} names nobody")]
+    NoReceiver(String),
+    /// No time of day.
+    #[error("the setting notify.routes[{0}].times cannot be: {1}")]
+    Time(usize, NoTime),
+    /// Steps that go back.
+    #[error(
+        "the setting notify.routes[{0}].escalate must have steps of at least 1 second, each later than the one before"
+    )]
+    Steps(usize),
     /// A route to somebody who is not there.
-    #[error("the setting notify.routes[{route}].receivers names {receiver:?}, which is none of: {known}")]
+    #[error("the setting {key} names {receiver:?}, which is none of: {known}")]
     UnknownReceiver {
-        /// Which route.
-        route: usize,
+        /// Which setting.
+        key: String,
         /// Whom it names.
         receiver: String,
         /// Who is there.

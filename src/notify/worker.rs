@@ -135,6 +135,19 @@ impl Worker {
 
     /// Records what has finished, and begins what can be begun; says when to come back, if nothing happens before.
     async fn turn(&mut self) -> Instant {
+        let has_refused = self.finished.iter().any(|it| it.outcome == AttemptOutcome::Permanent);
+        let next = self.take_turn().await;
+        // Whoever is next in an escalation need not wait for one who cannot be told.
+        if !self.is_failing
+            && (has_refused || self.breaker.is_open())
+            && let Err(error) = self.store.hasten_next_steps(&self.name).await
+        {
+            self.tell_failing(&error);
+        }
+        next
+    }
+
+    async fn take_turn(&mut self) -> Instant {
         let now = Instant::now();
         let (count, poll) = (self.room(), now + self.patience.poll_interval);
         if count == 0 && self.finished.is_empty() {

@@ -146,7 +146,7 @@ closed_lists! {
     ClosingReason { InControl NewLimits NewPhase Withdrawn Retired Deleted Stale }
     /// How far a delivery is: nobody has tried (anew), somebody does, there will be another attempt (of the newest one it may not be
     /// known whether it arrived), the receiver has taken it, it never will, or it came to nothing as long as it was of use.
-    DeliveryState { Pending Leased Retrying Uncertain Delivered Dead Expired }
+    DeliveryState { Scheduled Pending Leased Retrying Uncertain Delivered Dead Expired Superseded }
     /// How an attempt ended: taken, not this time, never, or not known.
     AttemptOutcome { Delivered Transient Permanent Uncertain }
     /// How good a connection is by its newest round trip: below 20, 50, 100 or 200 ms, or slower.

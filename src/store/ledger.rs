@@ -38,7 +38,7 @@ pub struct NewNotice {
     pub deliveries: Vec<NewDelivery>,
 }
 
-/// A delivery that is to be stored; due at once.
+/// A delivery that is to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDelivery {
     /// The name of the receiver.
@@ -47,6 +47,8 @@ pub struct NewDelivery {
     pub recipient: String,
     /// Of the escalation.
     pub step: u32,
+    /// How long until it is due, unless somebody answers before; `None`: it is due at once, whoever answers.
+    pub after: Option<Duration>,
     /// When it has come to nothing for so long, it is of no use any more.
     pub useful_for: Duration,
 }
@@ -282,6 +284,29 @@ impl Store {
             Backend::Sqlite(_) => write_apart!(self, ledger::release()),
             Backend::Postgres(_) => Ok(()), // another process may; they end by themselves
         }
+    }
+
+    /// Makes up to `limit` steps of escalations due whose time has come. Gives the names of their receivers.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn begin_scheduled(&self, limit: u32) -> Result<Vec<String>, StoreError> {
+        if !read!(self, ledger::has_scheduled())? {
+            return Ok(Vec::new());
+        }
+        write_apart!(self, ledger::begin_scheduled(limit))
+    }
+
+    /// A receiver cannot be told just now, or has refused something: where nobody else of a step was told, the time of the
+    /// next step has come.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn hasten_next_steps(&self, receiver: &str) -> Result<(), StoreError> {
+        if !read!(self, ledger::has_steps_to_hasten(receiver))? {
+            return Ok(());
+        }
+        write_apart!(self, ledger::hasten(receiver))
     }
 
     /// Gives up to `limit` deliveries up that are of no use any more. Returns how many.

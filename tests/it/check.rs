@@ -8,7 +8,7 @@ use tokio::process::Command;
 use crate::support::{Database, TestApp, address_of, on_postgres};
 
 /// Its exit code, and what it printed.
-async fn check(database: &Path) -> (Option<i32>, String) {
+pub async fn check(database: &Path) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_andon"));
     command.args(["check", "--database"]).arg(address_of(database)).env("ANDON_STORE__MIN_FREE_BYTES", "0");
     let output = command.output().await.expect("runs");

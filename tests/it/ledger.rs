@@ -47,6 +47,7 @@ impl Ledger {
                 receiver: "scada".to_owned(),
                 recipient: String::new(),
                 step: 0,
+                after: None,
                 useful_for,
             }],
         };

@@ -20,6 +20,7 @@ mod documents;
 mod episode_ends;
 mod episodes;
 mod epoch;
+mod escalation;
 mod event_stream;
 mod event_stream_alone;
 mod faults;

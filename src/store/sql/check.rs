@@ -83,8 +83,9 @@ pub async fn ledger(
            AND e.seq > (SELECT COALESCE(MIN(n.seq), e.seq) FROM notices n) \
            AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.seq = e.seq)), \
          (SELECT MIN(d.id) FROM deliveries d WHERE d.due_at IS NULL AND d.ended_at IS NULL \
-           AND NOT EXISTS (SELECT 1 FROM deliveries w WHERE w.episode_id = d.episode_id \
-             AND w.receiver = d.receiver AND w.recipient = d.recipient AND w.ended_at IS NULL AND w.id < d.id)), \
+           AND NOT (d.state = 'scheduled' AND d.not_before IS NOT NULL) \
+           AND NOT EXISTS (SELECT 1 FROM deliveries w WHERE w.episode_id = d.episode_id AND w.receiver = d.receiver \
+             AND w.recipient = d.recipient AND w.ended_at IS NULL AND w.state <> 'scheduled' AND w.id < d.id)), \
          (SELECT COUNT(*) FROM deliveries), (SELECT COUNT(*) FROM deliveries d WHERE d.ended_at IS NULL)",
     )
     .fetch_one(connection)

@@ -12,13 +12,15 @@ use crate::store::rows::{Cause, corrupt, count, from_name, from_optional_name, i
 use crate::store::{Page, Paged, StoreError};
 
 const SELECT: &str = "SELECT d.id, d.seq, n.epoch, d.episode_id, n.characteristic_id, n.change, d.receiver, d.recipient, \
-    d.step, d.state, d.reason, d.attempts, n.at AS created_at, d.due_at, d.useful_until, d.ended_at \
+    d.step, d.state, d.reason, d.attempts, n.at AS created_at, \
+    CASE WHEN d.state = 'scheduled' THEN d.not_before ELSE d.due_at END AS due_at, d.useful_until, d.ended_at \
     FROM deliveries d JOIN notices n ON n.seq = d.seq";
 
 pub async fn backlogs(connection: &mut Connection) -> Result<HashMap<String, Backlog>, StoreError> {
     let select = format!(
-        "SELECT d.receiver, COUNT(*), {NOW} - MIN(n.at) FROM deliveries d JOIN notices n ON n.seq = d.seq \
-         WHERE d.ended_at IS NULL GROUP BY d.receiver"
+        "SELECT d.receiver, COUNT(*), {NOW} - MIN(COALESCE(d.not_before, n.at)) \
+         FROM deliveries d JOIN notices n ON n.seq = d.seq \
+         WHERE d.ended_at IS NULL AND d.state <> 'scheduled' GROUP BY d.receiver"
     );
     let rows: Vec<(String, i64, Option<i64>)> = sqlx::query_as(&select).fetch_all(connection).await?;
     let backlog = |(receiver, waiting, age): (_, i64, Option<i64>)| {

@@ -23,7 +23,8 @@ pub(super) async fn now_micros(connection: &mut Connection) -> Result<i64, Store
 /// Moves all times of what is not over.
 pub(super) async fn shift_deliveries(connection: &mut Connection, micros: i64) -> Result<(), StoreError> {
     sqlx::query(
-        "UPDATE deliveries SET due_at = due_at + $1, useful_until = useful_until + $1 WHERE ended_at IS NULL",
+        "UPDATE deliveries SET due_at = due_at + $1, not_before = not_before + $1, useful_until = useful_until + $1 \
+         WHERE ended_at IS NULL",
     )
     .bind(micros)
     .execute(connection)

@@ -189,6 +189,7 @@ mod tests {
             receiver: "scada".to_owned(),
             recipient: String::new(),
             step: 0,
+            after: None,
             useful_for: Duration::from_secs(3_600),
         };
         let notice = NewNotice {

@@ -1,0 +1,4 @@
+-- Steps of an escalation: stored with the notice, and due later, unless somebody answers before.
+
+ALTER TABLE deliveries ADD COLUMN not_before INTEGER;  -- NULL: it was due at once
+CREATE INDEX deliveries_scheduled ON deliveries (not_before) WHERE state = 'scheduled';
