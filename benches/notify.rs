@@ -142,6 +142,7 @@ async fn fill(settings: &Settings, receiver: &str, count: usize) {
             characteristic_id: 1.try_into().unwrap(),
             change: EpisodeChange::Opened,
             body: body.clone(),
+            routes: Vec::new(),
             deliveries: vec![NewDelivery {
                 receiver: receiver.to_owned(),
                 recipient: String::new(),

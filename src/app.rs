@@ -11,6 +11,7 @@
 //!   waits, the relay publishes it, the shards hand it to their clients and then send them away, the store
 //!   closes. What does not end within the grace is left and told.
 
+mod explanation;
 mod inspection;
 mod maintenance;
 mod ports;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info, info_span, warn};
 
+pub use explanation::{Asked, ExplainError, Explained, explain};
 pub use inspection::inspect;
 pub use maintenance::{Renewal, renew_epoch};
 pub use trial::{Tried, try_receiver};

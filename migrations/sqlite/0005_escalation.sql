@@ -2,3 +2,6 @@
 
 ALTER TABLE deliveries ADD COLUMN not_before INTEGER;  -- NULL: it was due at once
 CREATE INDEX deliveries_scheduled ON deliveries (not_before) WHERE state = 'scheduled';
+
+-- Why it goes to whom, as a JSON array with a sentence for each route; NULL: it was taken before that was kept.
+ALTER TABLE notices ADD COLUMN routes TEXT;

@@ -7,6 +7,7 @@ mod health;
 pub mod lines;
 mod notify;
 mod replay;
+mod routes;
 mod serve;
 pub mod tail;
 mod token;
@@ -41,6 +42,8 @@ enum Command {
     Check(epoch::DatabaseArgs),
     /// Try whether a receiver can be told.
     Notify(notify::NotifyArgs),
+    /// Explain what goes to whom.
+    Routes(routes::RoutesArgs),
     /// The name of the event log.
     Epoch(epoch::EpochArgs),
 }
@@ -71,6 +74,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Health(arguments) => health::run(arguments).await,
         Command::Check(arguments) => check::run(arguments).await,
         Command::Notify(arguments) => notify::run(arguments).await,
+        Command::Routes(arguments) => routes::run(arguments).await,
         Command::Epoch(arguments) => epoch::run(arguments).await,
     }
 }

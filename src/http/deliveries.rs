@@ -9,9 +9,12 @@ use crate::http::error::{ApiError, Kind};
 use crate::http::input::{self, NoQuery, Query, page, page_of};
 use crate::notify::{Plan, delivery_name};
 use crate::protocol::rest::{
-    AttemptView, DeliveryDetailView, DeliveryQuery, DeliveryView, NoticeView, PageQuery, PageView,
+    AttemptView, DeliveryDetailView, DeliveryQuery, DeliveryView, NoticeView, PageQuery, PageView, WhyView,
 };
 use crate::store::{AttemptRecord, DeliveryFilter, DeliveryRecord, NoticeRecord, Retried, Store};
+
+/// Notices of an episode that are told at once.
+pub(super) const NOTICES: u32 = 100;
 
 /// `GET /deliveries`, newest first.
 pub async fn list(
@@ -89,12 +92,50 @@ pub async fn of_violation(
     Ok(Done(page_of(found.items.into_iter().map(view).collect(), found.total, page)))
 }
 
+/// `GET /violations/{id}/why`.
+pub async fn why(
+    _: Authorized<Read>,
+    store: Data<Store>,
+    id: Path<ViolationId>,
+    _: NoQuery,
+) -> Result<Done<WhyView>, ApiError> {
+    let unknown = || ApiError::new(Kind::UnknownViolation, format!("violation {id} does not exist"));
+    let record = store.violation(*id).await?.ok_or_else(unknown)?;
+    let episode_id = record.violation.episode_id;
+    let mut notices = match episode_id {
+        Some(episode) => store.notices_of_episode(episode, NOTICES).await?,
+        None => Vec::new(),
+    };
+    notices.retain(|notice| notice.seq > record.seq);
+    // The dispatcher's cursor stands at the newest episode event that it has taken.
+    let after = store.notify_cursor().await?.max(record.seq);
+    let head = *store.committed().borrow();
+    let is_taken = store.episode_events((after, head), 1).await?.is_empty();
+    let explanation = explained(episode_id.is_some(), &notices, is_taken).to_owned();
+    let notices = notices.into_iter().map(notice).collect();
+    Ok(Done(WhyView { violation_id: *id, episode_id, explanation, notices }))
+}
+
+fn explained(has_episode: bool, notices: &[NoticeRecord], is_taken: bool) -> &'static str {
+    let has_deliveries = |notice: &NoticeRecord| !notice.deliveries.is_empty();
+    match (has_episode, notices) {
+        (false, _) => "it is of the past, or older than episodes are: nobody is told",
+        (true, []) if !is_taken => "what is new about its episode has not been looked at yet",
+        (true, []) => "people had been told of its episode before, and it brought nothing new",
+        (true, notices) if !notices.iter().any(has_deliveries) => {
+            "no route matched what was new about its episode"
+        }
+        (true, _) => "what was new about its episode went to the receivers of the routes that matched",
+    }
+}
+
 /// A notice as it is told with its episode.
 pub(super) fn notice(record: NoticeRecord) -> NoticeView {
     NoticeView {
         seq: record.seq,
         change: record.change,
         timestamp: record.at,
+        routes: record.routes,
         deliveries: record.deliveries.into_iter().map(view).collect(),
     }
 }

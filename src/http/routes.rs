@@ -268,6 +268,12 @@ fn deliveries() -> Vec<Operation> {
                 "Of the notices about its episode that came after it; newest first.",
             )
             .refuses(&[Kind::UnknownViolation]),
+        get("/api/v1/violations/{id}/why", "explain_violation", deliveries::why)
+            .says(
+                "Explains who was told of a violation",
+                "What was new about its episode from then on, which routes matched that and which did not, and what became of it.",
+            )
+            .refuses(&[Kind::UnknownViolation]),
     ];
     operations.into_iter().map(|operation| operation.tagged(DELIVERIES)).collect()
 }

@@ -24,7 +24,7 @@ use crate::domain::violation::Violation;
 use crate::error_chain::error_chain;
 use crate::metrics::Metrics;
 use crate::notify::receivers::Receivers;
-use crate::notify::routes::{Routes, Subject, Told};
+use crate::notify::routes::{Decision, Routes, Subject, Told};
 use crate::protocol::episode::{EpisodeUpdate, EpisodeView};
 use crate::protocol::event::LoggedEvent;
 use crate::protocol::notice::Notice;
@@ -171,7 +171,9 @@ impl Dispatcher {
             };
             let of = known.get(&event.characteristic_id);
             let tags: &[String] = of.map_or(&[], |characteristic| &characteristic.definition.tags);
-            let deliveries = self.deliveries(&Subject::of(&update, tags));
+            let decision = self.routes.decide(&Subject::of(&update, tags));
+            let routes = decision.routes.iter().map(ToString::to_string).collect();
+            let deliveries = self.deliveries(&decision);
             let violation = match of {
                 Some(of) => {
                     let told = self.newest_violation(&update.episode).await?;
@@ -190,7 +192,7 @@ impl Dispatcher {
                 pattern_began_at: began,
                 reaction_plan: of.and_then(|of| of.definition.reaction_plan.clone()),
             };
-            notices.push(stored(event.seq, &notice, deliveries));
+            notices.push(stored(event.seq, &notice, routes, deliveries));
         }
         Ok(notices)
     }
@@ -210,9 +212,9 @@ impl Dispatcher {
         Ok(Some(severest.unwrap_or(newest)))
     }
 
-    fn deliveries(&self, subject: &Subject<'_>) -> Vec<NewDelivery> {
+    fn deliveries(&self, decision: &Decision<'_>) -> Vec<NewDelivery> {
         let to = |name: &str| self.receivers.named(name).expect("routes lead to receivers that are there");
-        let told = self.routes.decide(subject).told.into_iter().map(|told| (to(told.receiver), told));
+        let told = decision.told.iter().map(|told| (to(told.receiver), *told));
         let deliveries = told.flat_map(|(receiver, Told { step, after, .. })| {
             let useful_for = Duration::from_secs(60 * u64::from(receiver.settings.useful_minutes));
             receiver.recipients.iter().map(move |recipient| NewDelivery {
@@ -238,7 +240,7 @@ impl Dispatcher {
     }
 }
 
-fn stored(seq: u64, notice: &Notice, deliveries: Vec<NewDelivery>) -> NewNotice {
+fn stored(seq: u64, notice: &Notice, routes: Vec<String>, deliveries: Vec<NewDelivery>) -> NewNotice {
     let EpisodeUpdate { change, episode, .. } = &notice.update;
     NewNotice {
         seq,
@@ -246,6 +248,7 @@ fn stored(seq: u64, notice: &Notice, deliveries: Vec<NewDelivery>) -> NewNotice 
         characteristic_id: episode.characteristic_id,
         change: *change,
         body: serde_json::to_string(notice).expect("names, numbers and times encode"),
+        routes,
         deliveries,
     }
 }

@@ -3,6 +3,7 @@
 //! Pure: what a notice is about is given, receivers are names.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -75,6 +76,16 @@ pub enum RouteVerdict {
     NotReached,
 }
 
+impl fmt::Display for RouteVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Matches => f.write_str("matches"),
+            Self::Lacks(condition) => write!(f, "does not match: {condition}"),
+            Self::NotReached => f.write_str("not reached: one before it matches and does not continue"),
+        }
+    }
+}
+
 /// Who is told of something, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision<'a> {
@@ -123,6 +134,11 @@ impl Routes {
             Ok(Route { windows, time_zone: settings.time_zone.unwrap_or(time_zone), settings })
         });
         checked.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The receivers of each route, without its escalation.
+    pub fn receivers(&self) -> impl Iterator<Item = Vec<String>> {
+        self.0.iter().map(|route| route.settings.receivers.clone())
     }
 
     /// Who is told of something.

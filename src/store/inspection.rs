@@ -12,7 +12,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, PgConnection, SqliteConnection};
 
-use crate::store::{LogHead, Settings, Space, StoreError, postgres, space, sqlite};
+use crate::domain::ids::CharacteristicId;
+use crate::store::{CharacteristicRecord, LogHead, Settings, Space, StoreError, postgres, space, sqlite};
 
 const LOG_PAGE: u32 = 5_000;
 const STANDINGS_PAGE: u32 = 100;
@@ -85,6 +86,19 @@ impl Inspection {
             Looking::Sqlite(Box::new(options.connect().await?), path)
         };
         Ok(Self { connection, revisions: HashMap::new() })
+    }
+
+    /// A characteristic by its id, as text, or by its key.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn characteristic(&mut self, named: &str) -> Result<Option<CharacteristicRecord>, StoreError> {
+        let by_key = look!(self, characteristics::ids_by_key(&[named.to_owned()]))?;
+        let by_id = || named.parse().ok().and_then(|id: i64| CharacteristicId::try_from(id).ok());
+        match by_key.into_values().next().or_else(by_id) {
+            Some(id) => look!(self, characteristics::one(id)),
+            None => Ok(None),
+        }
     }
 
     /// Whether the schema is the one that this version writes.

@@ -34,6 +34,8 @@ pub struct NewNotice {
     pub change: EpisodeChange,
     /// What receivers are told, as JSON.
     pub body: String,
+    /// Of each route, why it counts or does not.
+    pub routes: Vec<String>,
     /// To whom it goes.
     pub deliveries: Vec<NewDelivery>,
 }
@@ -191,6 +193,8 @@ pub struct NoticeRecord {
     pub change: EpisodeChange,
     /// When the dispatcher took it.
     pub at: DateTime<Utc>,
+    /// Of each route, why it counts or does not; empty, if it was taken before that was kept.
+    pub routes: Vec<String>,
     /// Its deliveries, in the order in which they were made.
     pub deliveries: Vec<DeliveryRecord>,
 }

@@ -224,6 +224,7 @@ async fn answers_look_as_their_golden_files_say() {
     golden.add("webhook", serde_json::from_str(&newest.body).expect("JSON"));
     golden.add("delivery", app.get("/deliveries/1").await);
     golden.add("delivery_list", app.get("/violations/1/deliveries").await);
+    golden.add("violation_why", app.get("/violations/1/why").await);
     golden.add("episode", app.get("/episodes/1").await);
     golden.add("episode_list", app.get("/episodes").await);
     let body = json!({"violation_ids": [2, 9], "reason": "Other", "user": "ann"});

@@ -43,6 +43,7 @@ impl Ledger {
             characteristic_id: 1.try_into().expect("an id"),
             change: EpisodeChange::Opened,
             body: format!("{{\"episode\":{episode}}}"),
+            routes: Vec::new(),
             deliveries: vec![NewDelivery {
                 receiver: "scada".to_owned(),
                 recipient: String::new(),

@@ -88,3 +88,4 @@ mod statistics;
 mod status;
 mod support;
 mod webhooks;
+mod why;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::domain::delivery::{AttemptOutcome, DeliveryState};
 use crate::domain::episode::EpisodeChange;
-use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId};
+use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId, ViolationId};
 use crate::protocol::time;
 
 /// One notice to one receiver.
@@ -78,6 +78,20 @@ pub struct NoticeView {
     /// When it was taken from the log.
     #[serde(with = "time")]
     pub timestamp: DateTime<Utc>,
+    /// Of each route of the settings then, in their order: `matches`, or why not; none, if it is from before that was kept.
+    pub routes: Vec<String>,
     /// To whom it goes; none, if no route matched.
     pub deliveries: Vec<DeliveryView>,
+}
+
+/// Why people were told of a violation, or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WhyView {
+    pub violation_id: ViolationId,
+    /// Null: it belongs to none.
+    pub episode_id: Option<EpisodeId>,
+    /// In a sentence.
+    pub explanation: String,
+    /// What people were told about its episode from then on, oldest first; at most the newest 100 of the episode.
+    pub notices: Vec<NoticeView>,
 }

@@ -37,7 +37,7 @@ pub use connection::{
 };
 pub(super) use definition::given;
 pub use definition::{PatchCharacteristic, PutCharacteristic};
-pub use delivery::{AttemptView, DeliveryDetailView, DeliveryView, NoticeView};
+pub use delivery::{AttemptView, DeliveryDetailView, DeliveryView, NoticeView, WhyView};
 pub use event::{EventMessageView, EventsView};
 pub use exclusion::Exclude;
 pub use foreign::{

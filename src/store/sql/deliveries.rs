@@ -104,8 +104,8 @@ pub async fn notices_of(
     id: EpisodeId,
     limit: u32,
 ) -> Result<Vec<NoticeRecord>, StoreError> {
-    let rows: Vec<(i64, String, i64)> = sqlx::query_as(
-        "SELECT seq, change, at FROM notices WHERE episode_id = $1 ORDER BY seq DESC LIMIT $2",
+    let rows: Vec<(i64, String, i64, Option<String>)> = sqlx::query_as(
+        "SELECT seq, change, at, routes FROM notices WHERE episode_id = $1 ORDER BY seq DESC LIMIT $2",
     )
     .bind(id.get())
     .bind(i64::from(limit))
@@ -120,10 +120,17 @@ pub async fn notices_of(
         let delivery = delivery_from(&row)?;
         deliveries.entry(delivery.seq).or_default().push(delivery);
     }
-    let notice = |(seq, change, at): (i64, String, i64)| {
+    let notice = |(seq, change, at, routes): (i64, String, i64, Option<String>)| {
         let deliveries = deliveries.remove(&(seq as u64)).unwrap_or_default();
         let read = || -> Result<_, Cause> {
-            Ok(NoticeRecord { seq: seq as u64, change: from_name(&change)?, at: time(at)?, deliveries })
+            let routes = routes.map_or(Ok(Vec::new()), |routes| serde_json::from_str(&routes))?;
+            Ok(NoticeRecord {
+                seq: seq as u64,
+                change: from_name(&change)?,
+                at: time(at)?,
+                routes,
+                deliveries,
+            })
         };
         corrupt("notices", seq, read())
     };

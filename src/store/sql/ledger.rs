@@ -50,12 +50,14 @@ pub async fn take(
     let notices = &without_scheduled(connection, notices).await?[..];
     for notices in notices.chunks(CHUNK) {
         let mut insert = QueryBuilder::<Db>::new(
-            "INSERT INTO notices (seq, epoch, episode_id, characteristic_id, change, body, deliveries, at) ",
+            "INSERT INTO notices (seq, epoch, episode_id, characteristic_id, change, body, routes, deliveries, at) ",
         );
         insert.push_values(notices, |mut row, notice| {
             row.push_bind(notice.seq as i64).push_bind(epoch).push_bind(notice.episode_id.get());
             row.push_bind(notice.characteristic_id.get()).push_bind(name_of(&notice.change));
-            row.push_bind(notice.body.as_str()).push_bind(notice.deliveries.len() as i64).push(NOW);
+            row.push_bind(notice.body.as_str());
+            row.push_bind(serde_json::to_string(&notice.routes).expect("words encode"));
+            row.push_bind(notice.deliveries.len() as i64).push(NOW);
         });
         insert.build().execute(&mut *connection).await?;
     }

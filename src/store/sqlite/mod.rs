@@ -198,6 +198,7 @@ mod tests {
             characteristic_id: 1.try_into().expect("an id"),
             change: crate::domain::episode::EpisodeChange::Opened,
             body: "{}".to_owned(),
+            routes: Vec::new(),
             deliveries: vec![delivery],
         };
         assert!(store.take_notices((0, 1), &[notice]).await.expect("taken"));
