@@ -40,6 +40,8 @@ pub struct Notifying {
     oldest: Family<Receiver, Seconds>,
     /// Deliveries that came to nothing as long as they were of use.
     expired: Counter,
+    /// Heartbeats, by what became of them.
+    heartbeats: Family<Kind, Counter>,
     lag: Gauge,
 }
 
@@ -53,6 +55,7 @@ impl Default for Notifying {
             waiting: Family::default(),
             oldest: Family::default(),
             expired: Counter::default(),
+            heartbeats: Family::default(),
             lag: Gauge::default(),
         }
     }
@@ -62,6 +65,11 @@ impl Notifying {
     /// How far the dispatcher is behind the log.
     pub fn set_lag(&self, events: u64) {
         self.lag.set(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+
+    /// A heartbeat was sent, has failed, or was held back.
+    pub fn heartbeat(&self, outcome: &'static str) {
+        self.heartbeats.get_or_create(&Kind { kind: outcome }).inc();
     }
 
     /// A notice was taken.
@@ -108,6 +116,11 @@ impl Notifying {
         registry.register_with_unit("notify_oldest_waiting", help, Unit::Seconds, self.oldest);
         let help = "Deliveries that came to nothing as long as they were of use";
         registry.register("notify_expired", help, self.expired);
+        for kind in ["sent", "failed", "held_back"] {
+            drop(self.heartbeats.get_or_create(&Kind { kind })); // a silence must be seen
+        }
+        let help = "Heartbeats sent, failed, or held_back because people could not be told";
+        registry.register("notify_heartbeats", help, self.heartbeats);
         let help = "Committed events that the dispatcher had not looked at when it last tried";
         registry.register("notify_lag_events", help, self.lag);
     }

@@ -21,6 +21,7 @@ pub mod contract;
 mod deliverer;
 mod dispatcher;
 pub mod email;
+pub mod heartbeat;
 mod log;
 pub mod mqtt;
 mod notifier;
@@ -51,6 +52,7 @@ pub use settings::{ReceiverSettings, RouteSettings, Settings, SettingsError, Ste
 pub use surroundings::{NoPictures, Pictures, Surroundings};
 pub use windows::{Day, NoTime, WindowSettings};
 
+use self::heartbeat::Heartbeat;
 use crate::domain::ids::DeliveryId;
 use crate::metrics::Metrics;
 use crate::store::{Retried, Store, StoreError};
@@ -60,6 +62,7 @@ use crate::store::{Retried, Store, StoreError};
 pub struct Plan {
     receivers: Arc<Receivers>,
     routes: Routes,
+    heartbeat: Option<Heartbeat>,
     settings: Settings,
 }
 
@@ -75,7 +78,8 @@ impl Plan {
     ) -> Result<Self, SettingsError> {
         let receivers = Receivers::new(&settings, own, surroundings)?;
         let routes = Routes::new(&settings.routes, &receivers, surroundings.site.time_zone)?;
-        Ok(Self { receivers: Arc::new(receivers), routes, settings })
+        let heartbeat = Heartbeat::new(&settings.heartbeat).map_err(SettingsError::Heartbeat)?;
+        Ok(Self { receivers: Arc::new(receivers), routes, heartbeat, settings })
     }
 
     /// Who can be told.
@@ -90,12 +94,12 @@ impl Plan {
 
     /// The two tasks that carry it out.
     pub fn tasks(&self, store: &Store, metrics: &Metrics) -> (Dispatcher, Deliverer) {
-        let Self { receivers, routes, settings } = self.clone();
+        let Self { receivers, routes, heartbeat, settings } = self.clone();
         let poll_interval = Duration::from_millis(settings.poll_interval_ms.max(1));
         let paging = (poll_interval, settings.page_notices);
         let dispatcher =
             Dispatcher::new(store.clone(), Arc::clone(&receivers), routes, metrics.clone(), paging);
-        (dispatcher, Deliverer::new(store.clone(), receivers, metrics.clone(), settings))
+        (dispatcher, Deliverer::new(store.clone(), receivers, heartbeat, metrics.clone(), settings))
     }
 
     /// Tries a delivery again, whether it is over or waits.

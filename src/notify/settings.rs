@@ -6,6 +6,7 @@ use serde::Deserialize;
 use crate::domain::episode::EpisodeChange;
 use crate::domain::rules::Severity;
 use crate::notify::email::{self, EmailError};
+use crate::notify::heartbeat;
 use crate::notify::mqtt::{self, MqttError};
 use crate::notify::webhook::{self, WebhookError};
 use crate::notify::windows::{NoTime, WindowSettings};
@@ -28,6 +29,10 @@ pub struct Settings {
     pub kept_days: u32,
     /// How often the ledger is looked through for what is of no use any more, or has had its time.
     pub sweep_interval_ms: u64,
+    /// What has been due for so long is told in the log as an error, and holds the heartbeat back.
+    pub overdue_seconds: u32,
+    /// A page that is called as long as people can be told.
+    pub heartbeat: heartbeat::Settings,
 }
 
 impl Default for Settings {
@@ -40,6 +45,8 @@ impl Default for Settings {
             stop_grace_ms: 5_000,
             kept_days: 90,
             sweep_interval_ms: 10_000,
+            overdue_seconds: 900,
+            heartbeat: heartbeat::Settings::default(),
         }
     }
 }
@@ -161,6 +168,9 @@ pub enum SettingsError {
     /// A webhook that cannot be called.
     #[error("the webhook of the receiver {0:?} in notify.receivers cannot be called")]
     Webhook(String, #[source] WebhookError),
+    /// A heartbeat that nobody can hear.
+    #[error("the page in notify.heartbeat cannot be called")]
+    Heartbeat(#[source] WebhookError),
     /// Mails that cannot be sent.
     #[error("the mails to the receiver {0:?} in notify.receivers cannot be sent")]
     Email(String, #[source] EmailError),

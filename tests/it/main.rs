@@ -30,6 +30,7 @@ mod foreign_events;
 mod golden;
 mod goodbyes;
 mod health;
+mod heartbeat;
 mod idempotency;
 mod idempotency_crash;
 mod image;

@@ -58,22 +58,29 @@ impl WebhookNotifier {
     /// # Errors
     /// [`WebhookError`].
     pub fn new(settings: &Settings, clock: Clock) -> Result<Self, WebhookError> {
-        let (url, keys) = (settings.read_url()?, settings.read_keys()?);
-        let roots = match url.scheme() {
-            "https" => tls::trusted_roots().map_err(WebhookError::Trust)?,
-            _ => RootCertStore::empty(),
-        };
-        let mut http = Client::builder()
-            .tls_backend_preconfigured(tls::trusting(roots))
-            .redirect(Policy::none())
-            .no_proxy()
-            .user_agent(concat!("andon/", env!("CARGO_PKG_VERSION")));
-        if !settings.allow_private {
-            http = http.dns_resolver(Arc::new(OnlyPublic));
-        }
-        let http = http.build().expect("TLS is configured, and nothing else can fail");
+        let keys = settings.read_keys()?;
+        let (url, http) = connect(settings)?;
         Ok(Self { url, format: settings.format, keys, http, clock })
     }
+}
+
+/// Where a webhook is, and by what it is called.
+pub(super) fn connect(settings: &Settings) -> Result<(Url, Client), WebhookError> {
+    let url = settings.read_url()?;
+    let roots = match url.scheme() {
+        "https" => tls::trusted_roots().map_err(WebhookError::Trust)?,
+        _ => RootCertStore::empty(),
+    };
+    let mut http = Client::builder()
+        .tls_backend_preconfigured(tls::trusting(roots))
+        .redirect(Policy::none())
+        .no_proxy()
+        .user_agent(concat!("andon/", env!("CARGO_PKG_VERSION")));
+    if !settings.allow_private {
+        http = http.dns_resolver(Arc::new(OnlyPublic));
+    }
+    let http = http.build().expect("TLS is configured, and nothing else can fail");
+    Ok((url, http))
 }
 
 #[async_trait]

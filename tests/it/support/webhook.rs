@@ -140,7 +140,7 @@ async fn next_request(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let length: usize = headers.get("content-length")?.parse().ok()?;
+    let length: usize = headers.get("content-length").map_or(Some(0), |length| length.parse().ok())?;
     while received.len() < end + 4 + length {
         receive(stream, received).await?;
     }
