@@ -146,6 +146,7 @@ async fn fill(settings: &Settings, receiver: &str, count: usize) {
             deliveries: vec![NewDelivery {
                 receiver: receiver.to_owned(),
                 recipient: String::new(),
+                route: 0,
                 step: 0,
                 after: None,
                 useful_for: Duration::from_secs(86_400),

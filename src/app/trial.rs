@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::select;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +31,7 @@ pub struct Tried {
 /// [`AppError::NotifySettings`].
 pub async fn try_receiver(settings: &Settings, name: &str) -> Result<Option<Vec<Tried>>, AppError> {
     let surroundings = Surroundings::without_pictures(Clock::system(), settings.site.clone());
-    let plan = Plan::new(settings.notify.clone(), OwnNotifiers::new(), &surroundings)?;
+    let plan = Plan::new(settings.notify.clone().for_trial(), OwnNotifiers::new(), &surroundings)?;
     let Some(receiver) = plan.receivers().named(name) else { return Ok(None) };
     let limit = Duration::from_millis(receiver.settings.timeout_ms);
     let mut tried = Vec::new();
@@ -40,14 +39,12 @@ pub async fn try_receiver(settings: &Settings, name: &str) -> Result<Option<Vec<
         let id = format!("test-{:016x}", clock::nonce() as u64);
         let alert = sample_alert(&id, &recipient, EpisodeChange::Opened, NAME);
         let told = async {
-            let beside = async {
-                receiver.notifier.run(CancellationToken::new()).await;
-                std::future::pending().await
+            let stop = CancellationToken::new();
+            let told = async {
+                let _stops = stop.clone().drop_guard();
+                receiver.notifier.notify(&alert).await
             };
-            select! {
-                told = receiver.notifier.notify(&alert) => told,
-                never = beside => never,
-            }
+            tokio::join!(told, receiver.notifier.run(stop.clone())).0
         };
         let outcome = match timeout(limit, told).await {
             Ok(Ok(receipt)) => Ok(receipt.answer().unwrap_or_default().to_owned()),

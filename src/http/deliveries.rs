@@ -102,30 +102,38 @@ pub async fn why(
     let unknown = || ApiError::new(Kind::UnknownViolation, format!("violation {id} does not exist"));
     let record = store.violation(*id).await?.ok_or_else(unknown)?;
     let episode_id = record.violation.episode_id;
+    // The dispatcher's cursor stands at the newest episode event that it has taken. Read first: what is taken meanwhile is
+    // among the notices.
+    let after = store.notify_cursor().await?.max(record.seq);
+    let head = *store.committed().borrow();
+    let is_taken = store.episode_events((after, head), 1).await?.is_empty();
     let mut notices = match episode_id {
         Some(episode) => store.notices_of_episode(episode, NOTICES).await?,
         None => Vec::new(),
     };
-    notices.retain(|notice| notice.seq > record.seq);
-    // The dispatcher's cursor stands at the newest episode event that it has taken.
-    let after = store.notify_cursor().await?.max(record.seq);
-    let head = *store.committed().borrow();
-    let is_taken = store.episode_events((after, head), 1).await?.is_empty();
-    let explanation = explained(episode_id.is_some(), &notices, is_taken).to_owned();
+    // Where nothing was new any more, the one before says who knew of the episode.
+    let first = notices.partition_point(|notice| notice.seq < record.seq);
+    let is_news = first < notices.len();
+    notices.drain(..if is_news { first } else { first.saturating_sub(1) });
+    let explanation = explained(episode_id.is_some(), &notices, is_news, is_taken).to_owned();
     let notices = notices.into_iter().map(notice).collect();
     Ok(Done(WhyView { violation_id: *id, episode_id, explanation, notices }))
 }
 
-fn explained(has_episode: bool, notices: &[NoticeRecord], is_taken: bool) -> &'static str {
-    let has_deliveries = |notice: &NoticeRecord| !notice.deliveries.is_empty();
-    match (has_episode, notices) {
-        (false, _) => "it is of the past, or older than episodes are: nobody is told",
-        (true, []) if !is_taken => "what is new about its episode has not been looked at yet",
-        (true, []) => "people had been told of its episode before, and it brought nothing new",
-        (true, notices) if !notices.iter().any(has_deliveries) => {
-            "no route matched what was new about its episode"
+fn explained(has_episode: bool, notices: &[NoticeRecord], is_news: bool, is_taken: bool) -> &'static str {
+    let went_somewhere = notices.iter().any(|notice| !notice.deliveries.is_empty());
+    match (has_episode, is_news, went_somewhere) {
+        (false, ..) => "it is of the past, or older than episodes are: nobody is told",
+        (true, true, true) => {
+            "what was new about its episode went to the receivers of the routes that matched"
         }
-        (true, _) => "what was new about its episode went to the receivers of the routes that matched",
+        (true, true, false) => "no route matched what was new about its episode",
+        (true, false, _) if !is_taken => "what is new about its episode has not been looked at yet",
+        (true, false, true) => "people had been told of its episode before, and it brought nothing new",
+        (true, false, false) if notices.is_empty() => {
+            "what people were told of its episode is not kept any more"
+        }
+        (true, false, false) => "no route had matched its episode before, and it brought nothing new",
     }
 }
 

@@ -149,6 +149,7 @@ impl Dispatcher {
 
     /// Steps of escalations whose time has come are due from now on.
     async fn begin_scheduled(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+        self.store.hasten_next_steps(&self.receivers.out_of_reach()).await?;
         while !stop.is_cancelled() {
             let begun = self.store.begin_scheduled(self.page_notices).await?;
             begun.iter().filter_map(|name| self.receivers.named(name)).for_each(|it| it.wake.notify_one());
@@ -215,11 +216,12 @@ impl Dispatcher {
     fn deliveries(&self, decision: &Decision<'_>) -> Vec<NewDelivery> {
         let to = |name: &str| self.receivers.named(name).expect("routes lead to receivers that are there");
         let told = decision.told.iter().map(|told| (to(told.receiver), *told));
-        let deliveries = told.flat_map(|(receiver, Told { step, after, .. })| {
+        let deliveries = told.flat_map(|(receiver, Told { route, step, after, .. })| {
             let useful_for = Duration::from_secs(60 * u64::from(receiver.settings.useful_minutes));
             receiver.recipients.iter().map(move |recipient| NewDelivery {
                 receiver: receiver.settings.name.clone(),
                 recipient: recipient.clone(),
+                route,
                 step,
                 after,
                 useful_for,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
@@ -31,6 +32,8 @@ pub struct Receiver {
     pub recipients: Vec<String>,
     /// A hint that something is due to it.
     pub(super) wake: Arc<Notify>,
+    /// It is left alone for now, or wants nothing any more.
+    pub(super) is_out_of_reach: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Receiver {
@@ -48,7 +51,7 @@ impl Receiver {
         if recipients.is_empty() || each_once.len() < recipients.len() || !recipients.iter().all(is_text) {
             return Err(SettingsError::Recipients(settings.name));
         }
-        Ok(Self { settings, notifier, recipients, wake: Arc::default() })
+        Ok(Self { settings, notifier, recipients, wake: Arc::default(), is_out_of_reach: Arc::default() })
     }
 }
 
@@ -95,6 +98,12 @@ impl Receivers {
         self.0.iter()
     }
 
+    /// Those that cannot be told just now.
+    pub fn out_of_reach(&self) -> Vec<String> {
+        let them = self.0.iter().filter(|receiver| receiver.is_out_of_reach.load(Ordering::Relaxed));
+        them.map(|receiver| receiver.settings.name.clone()).collect()
+    }
+
     /// The one of this name.
     pub fn named(&self, name: &str) -> Option<&Receiver> {
         self.0.iter().find(|receiver| receiver.settings.name == name)
@@ -118,6 +127,9 @@ fn notifier(
         kinds.push(Arc::new(notifier.map_err(|error| SettingsError::Webhook(name(), error))?));
     }
     if let Some(email) = email {
+        if email.chart && email.chart_timeout_ms >= receiver.timeout_ms {
+            return Err(SettingsError::ChartTimeout(name()));
+        }
         let notifier = EmailNotifier::new(email, surroundings.clone());
         kinds.push(Arc::new(notifier.map_err(|error| SettingsError::Email(name(), error))?));
     }

@@ -59,7 +59,9 @@ impl<'a> Subject<'a> {
 pub struct Told<'a> {
     /// The receiver's name.
     pub receiver: &'a str,
-    /// Of the escalation; 0: the first.
+    /// By which route, in their order.
+    pub route: u32,
+    /// Of that route's escalation; 0: the first.
     pub step: u32,
     /// How long after the notice, if nobody has answered by then; `None`: at once.
     pub after: Option<Duration>,
@@ -145,7 +147,7 @@ impl Routes {
     pub fn decide(&self, subject: &Subject<'_>) -> Decision<'_> {
         let mut decision = Decision { told: Vec::new(), routes: Vec::new() };
         let mut is_over = false;
-        for route in &self.0 {
+        for (place, route) in (0..).zip(&self.0) {
             let verdict = match route.lacks(subject) {
                 _ if is_over => RouteVerdict::NotReached,
                 Some(condition) => RouteVerdict::Lacks(condition),
@@ -154,7 +156,7 @@ impl Routes {
             decision.routes.push(verdict);
             if verdict == RouteVerdict::Matches {
                 is_over = !route.settings.goes_on;
-                route.tell(subject.change, &mut decision.told);
+                route.tell(place, subject.change, &mut decision.told);
             }
         }
         decision
@@ -182,11 +184,15 @@ impl Route {
         conditions.into_iter().find(|(_, holds)| !holds).map(|(name, _)| name)
     }
 
-    fn tell<'a>(&'a self, change: EpisodeChange, told: &mut Vec<Told<'a>>) {
-        let mut tell = |receiver: &'a String, step: u32, after| {
-            if !told.iter().any(|it| it.receiver == receiver && it.step == step) {
-                told.push(Told { receiver, step, after });
-            }
+    /// A receiver that is called at the same step by several routes is called by the earliest of them.
+    fn tell<'a>(&'a self, route: u32, change: EpisodeChange, told: &mut Vec<Told<'a>>) {
+        let mut tell = |receiver: &'a String, step: u32, after: Option<Duration>| match told
+            .iter_mut()
+            .find(|it| it.receiver == receiver && it.step == step)
+        {
+            Some(known) if after < known.after => (known.route, known.after) = (route, after),
+            Some(_) => {}
+            None => told.push(Told { receiver, route, step, after }),
         };
         self.settings.receivers.iter().for_each(|name| tell(name, 0, None));
         if change.is_answer() {
@@ -340,7 +346,7 @@ mod tests {
             decision.routes,
             [RouteVerdict::Lacks("times"), RouteVerdict::Matches, RouteVerdict::NotReached]
         );
-        assert_eq!(decision.told, [Told { receiver: "b", step: 0, after: None }]);
+        assert_eq!(decision.told, [Told { receiver: "b", route: 1, step: 0, after: None }]);
     }
 
     #[test]
@@ -352,11 +358,16 @@ mod tests {
         let routes = |escalate| routes(vec![RouteSettings { escalate, ..escalating.clone() }]);
         let all = routes(escalating.escalate.clone()).expect("valid");
         let after = |seconds| Some(Duration::from_secs(seconds));
-        let told = |receiver, step, after| Told { receiver, step, after };
+        let told = |receiver, step, after| Told { receiver, route: 0, step, after };
         assert_eq!(
             all.decide(&subject(&[])).told,
             [told("a", 0, None), told("b", 1, after(60)), told("b", 2, after(90)), told("log", 2, after(90))]
         );
+        let sooner = RouteSettings { escalate: vec![step(30, &["b"])], ..to(&["a"]) };
+        let both =
+            self::routes(vec![RouteSettings { goes_on: true, ..escalating.clone() }, sooner]).expect("valid");
+        let first = both.decide(&subject(&[])).told[1];
+        assert_eq!(first, Told { receiver: "b", route: 1, step: 1, after: after(30) }, "the earlier one");
         for change in [EpisodeChange::Acknowledged, EpisodeChange::Closed] {
             let subject = Subject { change, ..subject(&[]) };
             assert_eq!(all.decide(&subject).told, [told("a", 0, None)], "{change:?}");

@@ -51,6 +51,18 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The same, so that what is tried leaves nothing behind: a broker keeps no alarm that is not true, and does not take the
+    /// serving process for gone.
+    #[must_use]
+    pub fn for_trial(mut self) -> Self {
+        for mqtt in self.receivers.iter_mut().filter_map(|receiver| receiver.mqtt.as_mut()) {
+            (mqtt.retain, mqtt.client_id, mqtt.status_topic) = (false, None, None);
+        }
+        self
+    }
+}
+
 /// One receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -90,7 +102,7 @@ impl Default for ReceiverSettings {
             email: None,
             mqtt: None,
             concurrency: 4,
-            timeout_ms: 10_000,
+            timeout_ms: 30_000,
             backoff_ms: 1_000,
             max_backoff_ms: 300_000,
             useful_minutes: 24 * 60,
@@ -171,6 +183,11 @@ pub enum SettingsError {
     /// A heartbeat that nobody can hear.
     #[error("the page in notify.heartbeat cannot be called")]
     Heartbeat(#[source] WebhookError),
+    /// A mail that would wait for its chart until it is too late.
+    #[error(
+        "the setting email.chart_timeout_ms of the receiver {0:?} in notify.receivers must be less than its timeout_ms"
+    )]
+    ChartTimeout(String),
     /// Mails that cannot be sent.
     #[error("the mails to the receiver {0:?} in notify.receivers cannot be sent")]
     Email(String, #[source] EmailError),

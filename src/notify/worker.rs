@@ -15,6 +15,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
@@ -135,19 +136,6 @@ impl Worker {
 
     /// Records what has finished, and begins what can be begun; says when to come back, if nothing happens before.
     async fn turn(&mut self) -> Instant {
-        let has_refused = self.finished.iter().any(|it| it.outcome == AttemptOutcome::Permanent);
-        let next = self.take_turn().await;
-        // Whoever is next in an escalation need not wait for one who cannot be told.
-        if !self.is_failing
-            && (has_refused || self.breaker.is_open())
-            && let Err(error) = self.store.hasten_next_steps(&self.name).await
-        {
-            self.tell_failing(&error);
-        }
-        next
-    }
-
-    async fn take_turn(&mut self) -> Instant {
         let now = Instant::now();
         let (count, poll) = (self.room(), now + self.patience.poll_interval);
         if count == 0 && self.finished.is_empty() {
@@ -216,6 +204,7 @@ impl Worker {
         let finished = self.judge(&leased, outcome, now - begun, now);
         self.metrics.attempted(&self.name, finished.outcome.as_str(), finished.duration);
         self.metrics.set_breaker(&self.name, self.breaker.is_open());
+        self.receiver.is_out_of_reach.store(self.breaker.is_open(), Ordering::Relaxed);
         self.finished.push(finished);
     }
 

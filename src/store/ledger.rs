@@ -47,7 +47,9 @@ pub struct NewDelivery {
     pub receiver: String,
     /// One of its addresses; empty, if it has no several.
     pub recipient: String,
-    /// Of the escalation.
+    /// Of which route, in the order of the settings.
+    pub route: u32,
+    /// Of that route's escalation; 0: the first.
     pub step: u32,
     /// How long until it is due, unless somebody answers before; `None`: it is due at once, whoever answers.
     pub after: Option<Duration>,
@@ -295,22 +297,22 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn begin_scheduled(&self, limit: u32) -> Result<Vec<String>, StoreError> {
-        if !read!(self, ledger::has_scheduled())? {
+        if !read!(self, escalation::has_scheduled())? {
             return Ok(Vec::new());
         }
-        write_apart!(self, ledger::begin_scheduled(limit))
+        write_apart!(self, escalation::begin_scheduled(limit))
     }
 
-    /// A receiver cannot be told just now, or has refused something: where nobody else of a step was told, the time of the
-    /// next step has come.
+    /// Where nobody of a step was told, and nobody can be, the time of the next step of its route has come. These receivers
+    /// cannot be told just now.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn hasten_next_steps(&self, receiver: &str) -> Result<(), StoreError> {
-        if !read!(self, ledger::has_steps_to_hasten(receiver))? {
+    pub async fn hasten_next_steps(&self, out_of_reach: &[String]) -> Result<(), StoreError> {
+        if !read!(self, escalation::has_steps_to_hasten(out_of_reach))? {
             return Ok(());
         }
-        write_apart!(self, ledger::hasten(receiver))
+        write_apart!(self, escalation::hasten(out_of_reach))
     }
 
     /// Gives up to `limit` deliveries up that are of no use any more. Returns how many.

@@ -27,7 +27,15 @@ async fn a_broker_that_cannot_be_told_is_refused_at_once() {
         (Settings { server: " ".to_owned(), ..settings.clone() }, "`server` must name the broker"),
         (Settings { topic: "andon/#".to_owned(), ..settings.clone() }, "`topic` must not begin with $"),
         (Settings { topic: "{name}".to_owned(), ..settings.clone() }, "{group}, {characteristic} and {key}"),
-        (Settings { status_topic: "{group}".to_owned(), ..settings.clone() }, "`status_topic` may name"),
+        (
+            Settings { status_topic: Some("{group}".to_owned()), ..settings.clone() },
+            "`status_topic` may name",
+        ),
+        (
+            Settings { topic: "andon/{group}".to_owned(), ..settings.clone() },
+            "must have {characteristic} or {key}",
+        ),
+        (Settings { max_reconnect_ms: 0, ..settings.clone() }, "`max_reconnect_ms` must be at least 1"),
         (Settings { keep_alive_seconds: 0, ..settings.clone() }, "`keep_alive_seconds` must be at least 5"),
         (Settings { user: Some("a".to_owned()), ..settings.clone() }, "`user` needs one of"),
         (Settings { password_file: Some("/nowhere".into()), ..settings }, "/nowhere cannot be read"),
@@ -206,4 +214,24 @@ async fn without_a_connection_an_attempt_says_so_and_is_transient() {
         notifier.notify(&sample_alert("log-1", "", Opened, "Bore")).await.expect_err("nobody holds it");
     assert_eq!(error.failure(), Failure::Transient { retry_after: None });
     assert_eq!(error.to_string(), "no connection to the broker");
+}
+
+#[tokio::test]
+async fn what_is_tried_leaves_nothing_behind() {
+    let Some((broker, python)) = open_broker().await else { return };
+    let mut listener = MqttListener::start(&python, broker.port, "#", None).await;
+    let config = tempfile::NamedTempFile::new().expect("a file");
+    let text = format!(
+        "[[notify.receivers]]\nname = \"scada\"\n\
+         mqtt = {{ server = \"localhost\", port = {}, encryption = \"none\", client_id = \"andon\" }}\n",
+        broker.port
+    );
+    std::fs::write(config.path(), text).expect("written");
+    let mut andon = tokio::process::Command::new(env!("CARGO_BIN_EXE_andon"));
+    andon.args(["notify", "test", "scada", "--config"]).arg(config.path());
+    assert!(andon.status().await.expect("it runs").success());
+    assert!(listener.next().await.topic().ends_with("/alarm"), "it is heard");
+    assert!(listener.stays_silent().await, "and nothing else");
+    let mut late = MqttListener::start(&python, broker.port, "#", None).await;
+    assert!(late.stays_silent().await, "nothing of it is kept");
 }

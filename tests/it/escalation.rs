@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use andon::domain::episode::EpisodeChange::{self, Acknowledged, Opened, Worsened};
+use andon::domain::episode::EpisodeChange::{self, Acknowledged, Closed, Opened, Worsened};
 use andon::notify::{ReceiverSettings, RouteSettings, StepSettings};
 use serde_json::{Value, json};
 
@@ -100,7 +100,23 @@ async fn an_episode_has_each_step_once_however_much_worse_it_becomes() {
     app.measure_all(bore, &[12.5, 12.5, 99.0]).await;
     operator.has_taken(2).await;
     assert_eq!(operator.changes(), [Opened, Worsened]);
-    assert_eq!(of_chief(&app).await.len(), 1);
+    let steps = of_chief(&app).await;
+    let told = |item: &Value| (item["change"].clone(), item["state"].clone(), item["reason"].clone());
+    assert_eq!(
+        steps.iter().map(told).collect::<Vec<_>>(),
+        [
+            (json!("opened"), json!("superseded"), json!("a newer notice")),
+            (json!("worsened"), json!("scheduled"), Value::Null),
+        ]
+    );
+    let an_hour_after = |at: &Value| {
+        let at: chrono::DateTime<chrono::Utc> = at.as_str().expect("a time").parse().expect("a time");
+        at + chrono::TimeDelta::seconds(NEVER as i64)
+    };
+    let due_at = steps[1]["due_at"].as_str().expect("a time").parse::<chrono::DateTime<chrono::Utc>>();
+    assert!(
+        due_at.expect("a time") <= an_hour_after(&steps[0]["created_at"]) + chrono::TimeDelta::seconds(1)
+    );
     is_sound(&app).await;
 }
 
@@ -114,6 +130,59 @@ async fn nobody_waits_for_a_receiver_that_cannot_be_told() {
         let taken = chief.has_taken(1).await;
         assert_eq!((taken[0].step, taken[0].notice.update.change), (1, Opened), "{treatment:?}");
     }
+}
+
+#[tokio::test]
+async fn nobody_else_is_called_while_somebody_of_the_step_may_still_be_told() {
+    let (gone, chief) = (TestReceiver::always(Treatment::Fails), TestReceiver::new());
+    let slow = TestReceiver::always(Treatment::Hangs);
+    let app = escalating(&gone, &chief, NEVER)
+        .with(|s| {
+            s.notify
+                .receivers
+                .push(ReceiverSettings { name: "slow".to_owned(), ..ReceiverSettings::default() });
+            s.notify.routes[0].receivers.push("slow".to_owned());
+        })
+        .notifier("slow", slow)
+        .spawn()
+        .await;
+    let bore = app.given_a_chart("Bore").await;
+    app.given_a_violation_on(bore).await;
+    eventually("one of them is out of reach", async || (!gone.attempts().is_empty()).then_some(())).await;
+    tokio::time::sleep(Duration::from_millis(200)).await; // several looks at the ledger
+    assert_eq!(of_chief(&app).await[0]["state"], "scheduled");
+}
+
+#[tokio::test]
+async fn whoever_was_called_hears_of_the_answer_and_of_the_end() {
+    let (operator, chief) = (TestReceiver::always(Treatment::Refuses), TestReceiver::new());
+    let app = escalating(&operator, &chief, NEVER).spawn().await;
+    let bore = app.given_a_chart("Bore").await;
+    let violation = app.given_a_violation_on(bore).await;
+    chief.has_taken(1).await;
+    assert_eq!(app.acknowledge(violation, "ann").await.0, 200);
+    app.measure_all(bore, &[10.0; 8]).await;
+    chief.has_taken(3).await;
+    assert_eq!(chief.changes(), [Opened, Acknowledged, Closed]);
+    is_sound(&app).await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_fails_after_the_answer_was_the_last() {
+    let (operator, chief) =
+        (TestReceiver::always(Treatment::Refuses), TestReceiver::always(Treatment::Hangs));
+    let app =
+        escalating(&operator, &chief, NEVER).with(|s| s.notify.receivers[1].timeout_ms = 1_500).spawn().await;
+    let bore = app.given_a_chart("Bore").await;
+    let violation = app.given_a_violation_on(bore).await;
+    eventually("the chief is being called", async || (!chief.attempts().is_empty()).then_some(())).await;
+    assert_eq!(app.acknowledge(violation, "ann").await.0, 200);
+    let called = eventually("it is over", async || {
+        let called = of_chief(&app).await.remove(0);
+        (!called["ended_at"].is_null()).then_some(called)
+    })
+    .await;
+    assert_eq!((&called["state"], &called["attempt_total"]), (&json!("superseded"), &json!(1)));
 }
 
 #[tokio::test]

@@ -47,6 +47,7 @@ impl Ledger {
             deliveries: vec![NewDelivery {
                 receiver: "scada".to_owned(),
                 recipient: String::new(),
+                route: 0,
                 step: 0,
                 after: None,
                 useful_for,

@@ -45,12 +45,18 @@ async fn what_a_mail_server_says_and_when_tells_whether_to_try_again() {
         ("MAIL", "", transient),
         ("RCPT", "450 mailbox busy", transient),
         ("RCPT", "550 no such user", Failure::Permanent),
+        ("RCPT", "550 5.1.1 no such user", Failure::Permanent),
+        ("RCPT", "552 5.2.2 mailbox full", Failure::Permanent),
+        ("RCPT", "554 5.7.1 Relay access denied", transient),
+        ("RCPT", "550 5.7.1 not from 10.0.0.7", transient),
+        ("RCPT", "530 authentication required", transient),
         ("RCPT", "", transient),
         ("DATA", "451 later", transient),
         ("DATA", "", transient),
         ("mail", "452 disk full", transient),
         ("mail", "554 looks like spam", Failure::Permanent),
         ("mail", "", Failure::Uncertain),
+        ("mail", "354 go on", Failure::Uncertain),
     ] {
         far_end.takes_everything();
         far_end.answer(command, answer);

@@ -60,7 +60,7 @@ async fn each_route_says_why_it_matched_or_not() {
     let second = app.given_a_violation_on(bore).await;
     let told = why(&app, second).await;
     assert_eq!(told["explanation"], "people had been told of its episode before, and it brought nothing new");
-    assert_eq!(told["notices"], json!([]));
+    assert_eq!(told["notices"][0]["change"], "opened", "this one");
     Answer::to(app.request("GET", "/violations/99/why")).await.expect_problem(404, "unknown_violation");
 }
 
@@ -79,6 +79,10 @@ async fn where_no_route_matches_nobody_is_told_and_that_is_said() {
     assert_eq!(told["explanation"], "no route matched what was new about its episode");
     assert_eq!(told["notices"][0]["routes"], json!(["does not match: groups"]));
     assert_eq!(told["notices"][0]["deliveries"], json!([]));
+
+    let second = app.given_a_violation_on(bore).await;
+    let told = why(&app, second).await;
+    assert_eq!(told["explanation"], "no route had matched its episode before, and it brought nothing new");
 
     let past = json!({"characteristic_id": bore, "measurements": [99.0], "mode": "history"});
     assert_eq!(app.post("/samples", &past).await.0, 201);

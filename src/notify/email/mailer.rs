@@ -5,8 +5,9 @@
 //!
 //! * **State**: connections at rest, each used by one mail at a time; as many as mails were under way at once.
 //! * **Late**: the deliverer ends an attempt by dropping it, and with it the connection.
-//! * **Refused**: what blames the recipient or the mail (5xx after `RCPT` or the mail) is for good. What blames the login, the
-//!   sender or the machine is tried again: somebody will mend it.
+//! * **Refused**: what blames the recipient or the mail is for good. What blames the login, the sender or the machine is tried
+//!   again: somebody will mend it. Many servers say all of that in answer to `RCPT`; the enhanced status (RFC 3463) tells it
+//!   apart.
 
 use std::fmt::Display;
 use std::sync::Mutex;
@@ -18,7 +19,7 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
-use lettre::transport::smtp::response::Response;
+use lettre::transport::smtp::response::{Code, Response, Severity};
 use tokio::time::Instant;
 
 use crate::notify::email::settings::{Encryption, Login, Settings, SettingsError};
@@ -52,15 +53,17 @@ enum Stage {
     Mail,
 }
 
-/// A conversation that broke.
-struct Broken {
-    stage: Stage,
-    error: SmtpError,
+/// A conversation that did not end well.
+enum Broken {
+    /// There.
+    At(Stage, SmtpError),
+    /// With this answer, which fits nothing.
+    Unclear(String),
 }
 
 impl Stage {
     fn of<T>(self, outcome: Result<T, SmtpError>) -> Result<T, Broken> {
-        outcome.map_err(|error| Broken { stage: self, error })
+        outcome.map_err(|error| Broken::At(self, error))
     }
 }
 
@@ -95,7 +98,7 @@ impl Mailer {
         if let Some(mut connection) = self.rested() {
             match self.converse(&mut connection, envelope, mail).await {
                 // It has rested for too long in the server's eyes.
-                Err(Broken { stage: Stage::Greeting, .. }) => {}
+                Err(Broken::At(Stage::Greeting, _)) => {}
                 outcome => return self.end(connection, outcome),
             }
         }
@@ -109,11 +112,13 @@ impl Mailer {
         connection: AsyncSmtpConnection,
         outcome: Result<Response, Broken>,
     ) -> Result<String, NotifyError> {
-        let answer = outcome.map_err(|Broken { stage, error }| judge(stage, &error))?;
+        let answer = outcome.map_err(|broken| match broken {
+            Broken::At(stage, error) => judge(stage, &error),
+            Broken::Unclear(answer) => NotifyError::uncertain(format!("to the mail it answered: {answer}")),
+        })?;
         let since = Instant::now();
         self.resting.lock().expect("no panic").push(Resting { connection, since });
-        let text = answer.message().collect::<Vec<_>>().join(" ");
-        Ok(format!("{} {text}", answer.code()))
+        Ok(told(&answer))
     }
 
     /// The connection that was used last; those that nobody has used for too long are closed.
@@ -157,7 +162,10 @@ impl Mailer {
             say(connection, Stage::Recipient, Rcpt::new(recipient.clone(), Vec::new())).await?;
         }
         say(connection, Stage::Recipient, Data).await?;
-        Stage::Mail.of(connection.message(mail).await)
+        let answer = Stage::Mail.of(connection.message(mail).await)?;
+        // The library also takes 3xx for success; here it would be the answer to something else.
+        let is_taken = answer.code().severity == Severity::PositiveCompletion;
+        if is_taken { Ok(answer) } else { Err(Broken::Unclear(told(&answer))) }
     }
 }
 
@@ -169,14 +177,37 @@ async fn say(
     stage.of(connection.command(command).await)
 }
 
+/// What a server answered, in a line.
+fn told(answer: &Response) -> String {
+    format!("{} {}", answer.code(), answer.message().collect::<Vec<_>>().join(" "))
+}
+
 /// What a broken conversation means for the next attempt.
 fn judge(stage: Stage, error: &SmtpError) -> NotifyError {
     let text = error.to_string(); // its causes are in there
+    let is_for_good = match stage {
+        Stage::Greeting => false,
+        Stage::Recipient => error.is_permanent() && blames_recipient(error.status(), &text),
+        Stage::Mail => error.is_permanent(),
+    };
     match stage {
-        Stage::Greeting => NotifyError::transient(text),
-        Stage::Recipient | Stage::Mail if error.is_permanent() => NotifyError::permanent(text),
+        _ if is_for_good => NotifyError::permanent(text),
         Stage::Mail if !error.is_transient() => NotifyError::uncertain(text),
-        Stage::Recipient | Stage::Mail => NotifyError::transient(text),
+        _ => NotifyError::transient(text),
+    }
+}
+
+/// Whether a refusal is about the recipient: by its enhanced status, where there is one, and otherwise by its code.
+fn blames_recipient(code: Option<Code>, text: &str) -> bool {
+    let enhanced = text.split(|c: char| !c.is_ascii_digit() && c != '.').find_map(|word| {
+        let numbers: Vec<u16> = word.split('.').map(str::parse).collect::<Result<_, _>>().ok()?;
+        <[u16; 3]>::try_from(numbers).ok()
+    });
+    match enhanced {
+        Some([5, 1, about]) => matches!(about, 1 | 2 | 3 | 6 | 10),
+        Some([5, about, _]) => about == 2, // the mailbox
+        Some(_) => false,
+        None => code.is_some_and(|code| matches!(code.to_string().as_str(), "550" | "551" | "553")),
     }
 }
 

@@ -92,7 +92,7 @@ impl AlertNotifier for EmailNotifier {
             (None, Some(_)) => Chart::Missing,
             (None, None) => Chart::Unwanted,
         };
-        let said = self.templates.say(alert, shown).map_err(NotifyError::permanent)?;
+        let said = self.templates.say(alert, shown);
         let between = (self.from.clone(), to.clone());
         let now = self.surroundings.clock.now().into();
         let mail = message(alert, between, now, said, chart).map_err(NotifyError::permanent)?;

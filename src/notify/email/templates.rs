@@ -1,12 +1,14 @@
 //! What a mail says: three templates, and what they may name.
 //!
-//! They are compiled and tried on every kind of notice when Andon starts: a mail that cannot be written is found then, and
-//! not at night. What comes from outside is escaped in HTML, and stays in its line in a subject.
+//! They are compiled and tried on every kind of notice when Andon starts, with all that a notice may have and with none of
+//! it. One of somebody's own that stumbles over an alert all the same gives way to Andon's. What comes from outside is escaped in HTML, and stays in its line in a subject.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
+
+use tracing::warn;
 
 use crate::domain::episode::EpisodeChange;
 use crate::notify::notifier::Alert;
@@ -68,7 +70,9 @@ pub enum Chart<'a> {
 /// The templates of a receiver.
 #[derive(Debug)]
 pub struct Templates {
-    environment: Environment<'static>,
+    theirs: Environment<'static>,
+    /// For an alert over which theirs stumble.
+    own: Environment<'static>,
     site: site::Settings,
 }
 
@@ -78,42 +82,29 @@ impl Templates {
     /// # Errors
     /// [`TemplateError`].
     pub fn new(folder: Option<&Path>, site: site::Settings) -> Result<Self, TemplateError> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        for (name, own) in TEMPLATES {
-            let source = match folder {
-                Some(folder) => read(&folder.join(name))?.unwrap_or_else(|| own.to_owned()),
-                None => own.to_owned(),
-            };
-            let added = environment.add_template_owned(name, source);
-            added.map_err(|error| problem(name, &error))?;
-        }
-        let templates = Self { environment, site };
-        for change in EpisodeChange::ALL {
-            for chart in [Chart::Unwanted, Chart::Missing, Chart::Part("chart")] {
-                templates.say(&sample_alert("test", "", change, "Bore"), chart)?;
-            }
-        }
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(TemplateError::File { path: folder.to_owned(), kind: io::ErrorKind::NotADirectory });
+        }
+        let templates = Self { theirs: compiled(folder)?, own: compiled(None)?, site };
+        for change in EpisodeChange::ALL {
+            let whole = sample_alert("test", "", change, "Bore");
+            for alert in [bare(&whole), whole] {
+                for chart in [Chart::Unwanted, Chart::Missing, Chart::Part("chart")] {
+                    let names = templates.names(&alert, chart);
+                    written(&templates.own, &names)?;
+                    written(&templates.theirs, &names)?;
+                }
+            }
         }
         Ok(templates)
     }
 
     /// What a mail about an alert says.
-    ///
-    /// # Errors
-    /// [`TemplateError::Template`], if one of somebody's own stumbles over this very alert.
-    pub fn say(&self, alert: &Alert, chart: Chart<'_>) -> Result<Said, TemplateError> {
+    pub fn say(&self, alert: &Alert, chart: Chart<'_>) -> Said {
         let names = self.names(alert, chart);
-        let write = |name: &'static str| {
-            let template = self.environment.get_template(name);
-            template.and_then(|it| it.render(names.clone())).map_err(|error| problem(name, &error))
-        };
-        Ok(Said {
-            subject: in_a_line(&write("subject.txt")?),
-            text: write("body.txt")?,
-            html: write("body.html")?,
+        written(&self.theirs, &names).unwrap_or_else(|error| {
+            warn!(error = %error, delivery.id = alert.delivery_id, "a template stumbles over an alert, Andon's own is used");
+            written(&self.own, &names).expect("they were tried, and name nothing that may be missing")
         })
     }
 
@@ -165,6 +156,41 @@ impl Templates {
     }
 }
 
+/// Those of a folder, and Andon's own for those that are not there.
+fn compiled(folder: Option<&Path>) -> Result<Environment<'static>, TemplateError> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    for (name, own) in TEMPLATES {
+        let source = match folder {
+            Some(folder) => read(&folder.join(name))?.unwrap_or_else(|| own.to_owned()),
+            None => own.to_owned(),
+        };
+        environment.add_template_owned(name, source).map_err(|error| problem(name, &error))?;
+    }
+    Ok(environment)
+}
+
+fn written(environment: &Environment<'_>, names: &Value) -> Result<Said, TemplateError> {
+    let write = |name: &'static str| {
+        let template = environment.get_template(name);
+        template.and_then(|it| it.render(names.clone())).map_err(|error| problem(name, &error))
+    };
+    Ok(Said {
+        subject: in_a_line(&write("subject.txt")?),
+        text: write("body.txt")?,
+        html: write("body.html")?,
+    })
+}
+
+/// The same without anything that it may lack.
+fn bare(alert: &Alert) -> Alert {
+    let mut notice = (*alert.notice).clone();
+    (notice.violation, notice.pattern_began_at, notice.reaction_plan) = (None, None, None);
+    let episode = &mut notice.update.episode;
+    (episode.group, episode.characteristic_key, episode.ack_comment) = (None, None, None);
+    Alert { notice: notice.into(), ..alert.clone() }
+}
+
 /// `None`: there is none of that name.
 fn read(path: &Path) -> Result<Option<String>, TemplateError> {
     match fs::read_to_string(path) {
@@ -211,7 +237,7 @@ mod tests {
             (EpisodeChange::Acknowledged, "[ACKNOWLEDGED] Bore: by ann, Tool Change"),
             (EpisodeChange::Closed, "[CLOSED] Bore: Outlier, 74.035 mm"),
         ] {
-            let said = own().say(&sample_alert("d", "", change, "Bore"), Chart::Unwanted).expect("said");
+            let said = own().say(&sample_alert("d", "", change, "Bore"), Chart::Unwanted);
             assert_eq!(said.subject, subject);
         }
     }
@@ -219,7 +245,7 @@ mod tests {
     #[test]
     fn both_bodies_tell_rule_value_limits_times_plan_and_links() {
         let alert = sample_alert("d-7", "", EpisodeChange::Opened, "Bore");
-        let said = own().say(&alert, Chart::Part("c")).expect("said");
+        let said = own().say(&alert, Chart::Part("c"));
         for body in [said.text, said.html.replace("&#x2f;", "/")] {
             for expected in [
                 "Outlier: 1 point beyond the control limits",
@@ -233,20 +259,19 @@ mod tests {
                 assert!(body.contains(expected), "{expected} in {body}");
             }
         }
-        let html = own().say(&alert, Chart::Part("c")).expect("said").html;
+        let html = own().say(&alert, Chart::Part("c")).html;
         assert!(html.contains("src=\"cid:c\""), "{html}");
     }
 
     #[test]
     fn what_comes_from_outside_stays_text() {
         let name = "Bore <img src=x onerror=alert(1)>\r\nBcc: all@example.com";
-        let said =
-            own().say(&sample_alert("d", "", EpisodeChange::Opened, name), Chart::Unwanted).expect("said");
+        let said = own().say(&sample_alert("d", "", EpisodeChange::Opened, name), Chart::Unwanted);
         assert!(!said.html.contains("<img"), "{}", said.html);
         assert_eq!(said.subject.lines().count(), 1, "{}", said.subject);
         let long =
             own().say(&sample_alert("d", "", EpisodeChange::Opened, &"é".repeat(500)), Chart::Unwanted);
-        assert_eq!(long.expect("said").subject.chars().count(), SUBJECT_CHARS);
+        assert_eq!(long.subject.chars().count(), SUBJECT_CHARS);
     }
 
     #[test]
@@ -257,7 +282,7 @@ mod tests {
         let said = read()
             .expect("usable")
             .say(&sample_alert("d", "", EpisodeChange::Opened, "Bore"), Chart::Unwanted);
-        assert_eq!(said.expect("said").subject, "CRITICAL Bore");
+        assert_eq!(said.subject, "CRITICAL Bore");
         for bad in ["{% if %}", "{{ severty }}", "{{ rules.nobody.there }}"] {
             write(folder.path().join("subject.txt"), bad).expect("written");
             let told = read().expect_err(bad).to_string();

@@ -44,7 +44,9 @@ enum State {
 /// A connection and its state. One task [holds](Self::hold) it, many use it.
 pub struct Link {
     options: MqttOptions,
-    status_topic: String,
+    status_topic: Option<String>,
+    /// `online` is said again: the broker may say `offline` of a connection before.
+    repeat_status: Duration,
     connect_timeout: Duration,
     reconnect: (Duration, Duration),
     state: watch::Sender<State>,
@@ -67,7 +69,7 @@ impl std::ops::Deref for Client {
 }
 
 impl Link {
-    pub fn new(settings: &Settings, status_topic: String) -> Result<Self, MqttError> {
+    pub fn new(settings: &Settings, status_topic: Option<String>) -> Result<Self, MqttError> {
         let client_id = settings.client_id.clone().unwrap_or_else(some_client_id);
         let mut options = MqttOptions::new(client_id, (settings.server.as_str(), settings.port()));
         if settings.encryption == Encryption::Tls {
@@ -80,11 +82,14 @@ impl Link {
         options
             .set_clean_start(true)
             .set_keep_alive(settings.keep_alive_seconds)
-            .set_connect_timeout(ms(settings.connect_timeout_ms))
-            .set_last_will(LastWill::new(status_topic.clone(), OFFLINE, QoS::AtLeastOnce, true, None));
+            .set_connect_timeout(ms(settings.connect_timeout_ms));
+        if let Some(topic) = &status_topic {
+            options.set_last_will(LastWill::new(topic.clone(), OFFLINE, QoS::AtLeastOnce, true, None));
+        }
         Ok(Self {
             options,
             status_topic,
+            repeat_status: 2 * Duration::from_secs(settings.keep_alive_seconds.into()),
             connect_timeout: ms(settings.connect_timeout_ms),
             reconnect: (ms(settings.reconnect_ms), ms(settings.max_reconnect_ms)),
             state: watch::Sender::default(),
@@ -150,9 +155,13 @@ impl Link {
         mut events: EventLoop,
         stop: &CancellationToken,
     ) -> Option<String> {
-        let status = |text: &'static str| {
+        let status = async |text: &'static str| {
+            let Some(topic) = self.status_topic.clone() else { return };
             let options = PublishOptions::at_least_once().retained();
-            client.publish_tracked(self.status_topic.clone(), text, options)
+            // What ends the connection is told there.
+            if let Ok(notice) = client.publish_tracked(topic, text, options).await {
+                let _ = notice.wait_completion_async().await;
+            }
         };
         let polling = async {
             loop {
@@ -175,16 +184,19 @@ impl Link {
                 Ok(_) = is_up => {}
                 () = stop.cancelled() => return None,
             }
-            let _ = status(ONLINE).await; // what ends the connection is told there
             let is_lost = states.wait_for(|state| !matches!(state, State::Up(..)));
+            let repeating = async {
+                loop {
+                    status(ONLINE).await;
+                    sleep(self.repeat_status).await;
+                }
+            };
             select! {
                 Ok(_) = is_lost => return Some("it broke".to_owned()),
                 () = stop.cancelled() => {}
+                () = repeating => {}
             }
-            // A goodbye would overtake it.
-            if let Ok(notice) = status(OFFLINE).await {
-                let _ = notice.wait_completion_async().await;
-            }
+            status(OFFLINE).await; // a goodbye would overtake it
             let _ = client.disconnect_with_timeout(self.connect_timeout).await;
             std::future::pending().await
         };

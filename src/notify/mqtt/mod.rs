@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rumqttc::mqttbytes::v5::{PubAckReason, PublishProperties};
-use rumqttc::{PublishNoticeError, PublishOptions, PublishResult};
+use rumqttc::{ClientError, PublishNoticeError, PublishOptions, PublishResult};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +49,7 @@ pub struct MqttNotifier {
     link: Link,
     topic: Topic,
     retain: bool,
-    /// The newest episode that each topic was told of.
+    /// The newest episode that was told of each characteristic, by this process.
     newest: Mutex<HashMap<CharacteristicId, EpisodeId>>,
 }
 
@@ -60,7 +60,7 @@ impl MqttNotifier {
     /// [`MqttError`].
     pub fn new(settings: &Settings) -> Result<Self, MqttError> {
         let (topic, status) = settings.topics()?;
-        let link = Link::new(settings, status.text())?;
+        let link = Link::new(settings, status)?;
         Ok(Self { link, topic, retain: settings.retain, newest: Mutex::default() })
     }
 
@@ -80,7 +80,9 @@ impl MqttNotifier {
             ..PublishProperties::default()
         };
         let options = PublishOptions::at_least_once().properties(properties);
-        if self.is_retained(&alert.notice.update.episode) { options.retained() } else { options }
+        // What an escalation tells may be older than what the others were told.
+        let is_state = alert.step == 0 && self.is_retained(&alert.notice.update.episode);
+        if is_state { options.retained() } else { options }
     }
 }
 
@@ -88,23 +90,31 @@ impl MqttNotifier {
 impl AlertNotifier for MqttNotifier {
     async fn notify(&self, alert: &Alert) -> Result<Receipt, NotifyError> {
         let topic = self.topic.of(&alert.notice.update.episode);
-        let payload = payload(alert);
-        let mut is_second = false;
+        let (payload, options) = (payload(alert), self.options(alert));
+        let mut lost = None;
         loop {
-            let client = self.link.client().await?;
-            let publish = client.publish_tracked(topic.clone(), payload.clone(), self.options(alert)).await;
-            // Not taken up: the connection has just ended.
-            let lost = match publish {
+            let client = match (self.link.client().await, lost.take()) {
+                (Ok(client), first) => (client, first.is_none()),
+                (Err(_), Some(lost)) => return Err(lost), // what is known of the first time still is
+                (Err(error), None) => return Err(error),
+            };
+            let (client, is_first) = client;
+            let error = match client.publish_tracked(topic.clone(), payload.clone(), options.clone()).await {
                 Ok(notice) => match judge(notice.wait_async().await) {
                     Verdict::Told(outcome) => return outcome,
-                    Verdict::Lost(lost) => lost,
+                    Verdict::Lost(error) => error,
                 },
+                Err(error @ ClientError::InvalidRequest(_)) => {
+                    return Err(NotifyError::permanent(error.to_string()));
+                }
+                // Not taken up: the connection has just ended.
                 Err(error) => NotifyError::transient(error.to_string()),
             };
-            if std::mem::replace(&mut is_second, true) {
-                return Err(lost);
+            if !is_first {
+                return Err(error);
             }
             self.link.has_lost(&client);
+            lost = Some(error);
         }
     }
 

@@ -41,7 +41,7 @@ pub struct Settings {
     /// Whether the broker keeps the newest alarm of each characteristic for who comes later.
     pub retain: bool,
     /// Where `online` and `offline` stand, retained: the broker itself says `offline` when the connection breaks.
-    pub status_topic: String,
+    pub status_topic: Option<String>,
     /// How long a silent connection stays without a ping.
     pub keep_alive_seconds: u16,
     /// How long connecting may take, and an alert waits for a connection.
@@ -64,7 +64,7 @@ impl Default for Settings {
             client_id: None,
             topic: "andon/{group}/{characteristic}/alarm".to_owned(),
             retain: true,
-            status_topic: "andon/status".to_owned(),
+            status_topic: Some("andon/status".to_owned()),
             keep_alive_seconds: 30,
             connect_timeout_ms: 5_000,
             reconnect_ms: 1_000,
@@ -108,26 +108,34 @@ impl Settings {
     }
 
     /// The topics, checked, and the numbers with them.
-    pub(super) fn topics(&self) -> Result<(Topic, Topic), SettingsError> {
+    pub(super) fn topics(&self) -> Result<(Topic, Option<String>), SettingsError> {
         if self.server.trim().is_empty() {
             return Err(SettingsError::NoServer);
         }
         if self.keep_alive_seconds < 5 {
             return Err(SettingsError::TooShort("keep_alive_seconds", 5));
         }
-        for (key, ms) in
-            [("connect_timeout_ms", self.connect_timeout_ms), ("reconnect_ms", self.reconnect_ms)]
-        {
+        let times = [
+            ("connect_timeout_ms", self.connect_timeout_ms),
+            ("reconnect_ms", self.reconnect_ms),
+            ("max_reconnect_ms", self.max_reconnect_ms),
+        ];
+        for (key, ms) in times {
             if ms == 0 {
                 return Err(SettingsError::TooShort(key, 1));
             }
         }
-        let topic = |key, text: &str| text.parse().map_err(|error| SettingsError::Topic { key, error });
-        let status: Topic = topic("status_topic", &self.status_topic)?;
-        if status.has_placeholders() {
+        let topic =
+            |key, text: &str| text.parse::<Topic>().map_err(|error| SettingsError::Topic { key, error });
+        let status = self.status_topic.as_deref().map(|text| topic("status_topic", text)).transpose()?;
+        if status.as_ref().is_some_and(Topic::has_placeholders) {
             return Err(SettingsError::Topic { key: "status_topic", error: TopicError::Placeholder });
         }
-        Ok((topic("topic", &self.topic)?, status))
+        let alarms = topic("topic", &self.topic)?;
+        if !alarms.tells_apart() {
+            return Err(SettingsError::Topic { key: "topic", error: TopicError::Same });
+        }
+        Ok((alarms, status.map(|status| status.text())))
     }
 
     /// Reads the password.

@@ -16,6 +16,9 @@ pub enum TopicError {
     /// It would be a filter, or the broker's own.
     #[error("must not begin with $, and have none of +, # and control characters")]
     Character,
+    /// It does not tell one characteristic from another.
+    #[error("must have {{characteristic}} or {{key}}")]
+    Same,
     /// It names what there is not.
     #[error("may name {{group}}, {{characteristic}} and {{key}} between braces, and nothing else")]
     Placeholder,
@@ -68,6 +71,11 @@ impl Topic {
     /// Whether it is another one for each characteristic.
     pub fn has_placeholders(&self) -> bool {
         self.0.iter().any(|piece| !matches!(piece, Piece::Text(_)))
+    }
+
+    /// Whether each characteristic has its own, and none an empty one.
+    pub fn tells_apart(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Characteristic | Piece::Key))
     }
 
     /// As it stands, without placeholders.

@@ -92,6 +92,7 @@ pub struct WhyView {
     pub episode_id: Option<EpisodeId>,
     /// In a sentence.
     pub explanation: String,
-    /// What people were told about its episode from then on, oldest first; at most the newest 100 of the episode.
+    /// What people were told about its episode from then on, oldest first; at most the newest 100 of the episode. Where that is
+    /// nothing, the notice before.
     pub notices: Vec<NoticeView>,
 }

@@ -7,12 +7,11 @@
 //! Who puts a delivery behind another must not miss that the other one just ends, and the other way round. So whoever
 //! begins, ends or revives deliveries holds the cursor's row; who only leases does not.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Connection, Db, LEASING, LOCKING, NOW, Row, push_ids};
+use super::{Connection, Db, LEASING, LOCKING, NOW, Row, escalation, push_ids};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::{DeliveryId, EpisodeId};
 use crate::store::StoreError;
@@ -20,7 +19,7 @@ use crate::store::ledger::{Finished, LeaseRequest, Leased, NewDelivery, NewNotic
 use crate::store::rows::{Cause, corrupt, count, id, name_of};
 
 /// Rows of one statement: far below the 32,766 values that SQLite takes.
-const CHUNK: usize = 1_000;
+pub(super) const CHUNK: usize = 1_000;
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
@@ -32,7 +31,7 @@ pub async fn cursor(connection: &mut Connection) -> Result<u64, StoreError> {
 }
 
 /// Holds the order of deliveries until the end of the transaction; gives the cursor.
-async fn hold(connection: &mut Connection) -> Result<u64, StoreError> {
+pub(super) async fn hold(connection: &mut Connection) -> Result<u64, StoreError> {
     let select = format!("SELECT seq FROM notify_cursor{LOCKING}");
     let seq: i64 = sqlx::query_scalar(&select).fetch_one(connection).await?;
     Ok(seq as u64)
@@ -47,7 +46,6 @@ pub async fn take(
     if hold(connection).await? != from {
         return Ok(false);
     }
-    let notices = &without_scheduled(connection, notices).await?[..];
     for notices in notices.chunks(CHUNK) {
         let mut insert = QueryBuilder::<Db>::new(
             "INSERT INTO notices (seq, epoch, episode_id, characteristic_id, change, body, routes, deliveries, at) ",
@@ -68,9 +66,13 @@ pub async fn take(
         let ids = insert_waiting(connection, deliveries).await?;
         make_oldest_due(connection, ids.into_iter()).await?;
     }
-    let answers: Vec<_> = notices.iter().filter(|notice| notice.change.is_answer()).collect();
+    let (answers, news): (Vec<_>, Vec<_>) = notices.iter().partition(|notice| notice.change.is_answer());
     for answers in answers.chunks(CHUNK) {
-        supersede(connection, answers).await?;
+        escalation::supersede(connection, answers).await?;
+        escalation::tell_whoever_was_called(connection, answers).await?;
+    }
+    for news in news.chunks(CHUNK) {
+        escalation::renew_scheduled(connection, news.iter().map(|notice| notice.episode_id.get())).await?;
     }
     sqlx::query("UPDATE notify_cursor SET seq = $1").bind(to as i64).execute(connection).await?;
     Ok(true)
@@ -82,11 +84,12 @@ async fn insert_waiting(
 ) -> Result<Vec<i64>, StoreError> {
     let mut insert = QueryBuilder::<Db>::new(
         "INSERT INTO deliveries \
-         (seq, episode_id, receiver, recipient, step, state, attempts, not_before, useful_until) ",
+         (seq, episode_id, receiver, recipient, route, step, state, attempts, not_before, useful_until) ",
     );
     insert.push_values(deliveries, |mut row, (seq, episode, delivery)| {
         row.push_bind(*seq as i64).push_bind(episode.get()).push_bind(delivery.receiver.as_str());
-        row.push_bind(delivery.recipient.as_str()).push_bind(i64::from(delivery.step));
+        row.push_bind(delivery.recipient.as_str());
+        row.push_bind(i64::from(delivery.route)).push_bind(i64::from(delivery.step));
         row.push(if delivery.after.is_some() { "'scheduled'" } else { "'pending'" }).push("0");
         match delivery.after {
             Some(after) => {
@@ -101,114 +104,6 @@ async fn insert_waiting(
     });
     insert.push(" RETURNING id");
     Ok(insert.build_query_scalar().fetch_all(connection).await?)
-}
-
-/// What names a step of an escalation: its episode, receiver, recipient and number.
-type StepKey = (i64, String, String, i64);
-
-/// The same notices, without the steps that are scheduled for their episodes already.
-async fn without_scheduled(
-    connection: &mut Connection,
-    notices: &[NewNotice],
-) -> Result<Vec<NewNotice>, StoreError> {
-    let has_steps = |notice: &&NewNotice| notice.deliveries.iter().any(|delivery| delivery.after.is_some());
-    let episodes: Vec<_> = notices.iter().filter(has_steps).map(|notice| notice.episode_id.get()).collect();
-    let mut scheduled = HashSet::<StepKey>::new();
-    for episodes in episodes.chunks(CHUNK) {
-        let mut select = QueryBuilder::<Db>::new(
-            "SELECT episode_id, receiver, recipient, step FROM deliveries \
-             WHERE ended_at IS NULL AND state = 'scheduled' AND episode_id IN ",
-        );
-        push_ids(&mut select, "(", episodes.iter().copied());
-        scheduled.extend(select.build_query_as::<StepKey>().fetch_all(&mut *connection).await?);
-    }
-    let mut notices = notices.to_vec();
-    for notice in &mut notices {
-        let episode = notice.episode_id.get();
-        if notice.change.is_answer() {
-            scheduled.retain(|(of, ..)| *of != episode); // they are superseded
-        }
-        notice.deliveries.retain(|delivery| {
-            let key =
-                (episode, delivery.receiver.clone(), delivery.recipient.clone(), i64::from(delivery.step));
-            delivery.after.is_none() || scheduled.insert(key)
-        });
-    }
-    Ok(notices)
-}
-
-/// Nobody has to be told any more, of what came before, that an episode waits for an answer.
-async fn supersede(connection: &mut Connection, answers: &[&NewNotice]) -> Result<(), StoreError> {
-    let mut update = QueryBuilder::<Db>::new("WITH a (episode, seq, reason) AS (");
-    update.push_values(answers, |mut row, notice| {
-        row.push("CAST(").push_bind_unseparated(notice.episode_id.get()).push_unseparated(" AS BIGINT)");
-        row.push("CAST(").push_bind_unseparated(notice.seq as i64).push_unseparated(" AS BIGINT)");
-        row.push("CAST(").push_bind_unseparated(name_of(&notice.change)).push_unseparated(" AS TEXT)");
-    });
-    update.push(format!(
-        ") UPDATE deliveries SET state = 'superseded', reason = a.reason, due_at = NULL, ended_at = {NOW} FROM a \
-         WHERE deliveries.episode_id = a.episode AND deliveries.seq < a.seq AND deliveries.step > 0 \
-         AND deliveries.ended_at IS NULL AND deliveries.state <> 'leased' RETURNING deliveries.id"
-    ));
-    let ids: Vec<i64> = update.build_query_scalar().fetch_all(&mut *connection).await?;
-    if ids.is_empty() {
-        return Ok(());
-    }
-    make_oldest_due(connection, ids.into_iter()).await
-}
-
-/// Steps whose time has come.
-fn is_time() -> String {
-    format!("state = 'scheduled' AND not_before <= {NOW}")
-}
-
-pub async fn has_scheduled(connection: &mut Connection) -> Result<bool, StoreError> {
-    let select = format!("SELECT id FROM deliveries WHERE {} LIMIT 1", is_time());
-    let found: Option<i64> = sqlx::query_scalar(&select).fetch_optional(connection).await?;
-    Ok(found.is_some())
-}
-
-pub async fn begin_scheduled(connection: &mut Connection, limit: u32) -> Result<Vec<String>, StoreError> {
-    hold(connection).await?;
-    let update = format!(
-        "UPDATE deliveries SET state = 'pending' WHERE id IN \
-         (SELECT id FROM deliveries WHERE {} ORDER BY not_before LIMIT $1) RETURNING id, receiver",
-        is_time()
-    );
-    let limit = i64::from(limit).min(CHUNK as i64);
-    let begun: Vec<(i64, String)> = sqlx::query_as(&update).bind(limit).fetch_all(&mut *connection).await?;
-    if begun.is_empty() {
-        return Ok(Vec::new());
-    }
-    make_oldest_due(connection, begun.iter().map(|(id, _)| *id)).await?;
-    Ok(begun.into_iter().map(|(_, receiver)| receiver).collect())
-}
-
-/// Steps that are not waited for any longer, since nobody of the one before can be told: one of those was this receiver.
-fn is_to_hasten() -> String {
-    let before = "FROM deliveries s WHERE s.seq = d.seq AND s.step = d.step - 1";
-    format!(
-        "d.state = 'scheduled' AND d.not_before > {NOW} \
-         AND EXISTS (SELECT 1 {before} AND s.receiver = $1 AND s.state <> 'scheduled' \
-           AND (s.ended_at IS NULL OR s.state IN ('dead', 'expired'))) \
-         AND NOT EXISTS (SELECT 1 {before} AND s.state = 'delivered')"
-    )
-}
-
-pub async fn has_steps_to_hasten(connection: &mut Connection, receiver: &str) -> Result<bool, StoreError> {
-    let select = format!("SELECT d.id FROM deliveries d WHERE {} LIMIT 1", is_to_hasten());
-    let found: Option<i64> = sqlx::query_scalar(&select).bind(receiver).fetch_optional(connection).await?;
-    Ok(found.is_some())
-}
-
-pub async fn hasten(connection: &mut Connection, receiver: &str) -> Result<(), StoreError> {
-    hold(connection).await?;
-    let update = format!(
-        "UPDATE deliveries SET not_before = {NOW} WHERE id IN (SELECT d.id FROM deliveries d WHERE {})",
-        is_to_hasten()
-    );
-    sqlx::query(&update).bind(receiver).execute(connection).await?;
-    Ok(())
 }
 
 pub async fn turn(
@@ -245,11 +140,17 @@ async fn record(connection: &mut Connection, finished: &[Finished]) -> Result<()
         row.push("CAST(").push_bind_unseparated(wait).push_unseparated(" AS BIGINT)");
         row.push("CAST(").push_bind_unseparated(reason).push_unseparated(" AS TEXT)");
     });
-    let is_useless = format!("f.wait IS NOT NULL AND {NOW} + f.wait >= deliveries.useful_until");
+    let is_useless = format!("{NOW} + f.wait >= deliveries.useful_until");
+    // Meanwhile somebody has answered: nobody else has to be called.
+    let is_answered = "deliveries.step > 0 AND EXISTS (SELECT 1 FROM notices n \
+        WHERE n.episode_id = deliveries.episode_id AND n.seq > deliveries.seq \
+        AND n.change IN ('acknowledged', 'closed'))";
+    let ends = format!("f.wait IS NULL OR {is_useless} OR ({is_answered})");
     update.push(format!(
-        ") UPDATE deliveries SET state = CASE WHEN {is_useless} THEN 'expired' ELSE f.state END, \
-         due_at = CASE WHEN f.wait IS NULL OR {is_useless} THEN NULL ELSE {NOW} + f.wait END, \
-         ended_at = CASE WHEN f.wait IS NULL OR {is_useless} THEN {NOW} ELSE NULL END, reason = f.reason \
+        ") UPDATE deliveries SET state = CASE WHEN f.wait IS NULL THEN f.state WHEN {is_useless} THEN 'expired' \
+           WHEN {is_answered} THEN 'superseded' ELSE f.state END, \
+         due_at = CASE WHEN {ends} THEN NULL ELSE {NOW} + f.wait END, \
+         ended_at = CASE WHEN {ends} THEN {NOW} ELSE NULL END, reason = f.reason \
          FROM f WHERE deliveries.id = f.id AND deliveries.attempts = f.attempt AND deliveries.state = 'leased'"
     ));
     update.build().execute(&mut *connection).await?;
@@ -274,7 +175,7 @@ async fn record(connection: &mut Connection, finished: &[Finished]) -> Result<()
 ///
 /// Written so that a planner with statistics of yesterday, when everything was over, has no choice: with a join it may go
 /// through all that waits, for each.
-async fn make_oldest_due(
+pub(super) async fn make_oldest_due(
     connection: &mut Connection,
     ids: impl Iterator<Item = i64>,
 ) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ pub(in crate::store) mod characteristics;
 pub(in crate::store) mod check;
 pub(in crate::store) mod deliveries;
 pub(in crate::store) mod episodes;
+pub(in crate::store) mod escalation;
 pub(in crate::store) mod foreign;
 pub(in crate::store) mod head;
 pub(in crate::store) mod idempotency;

@@ -188,6 +188,7 @@ mod tests {
         let delivery = NewDelivery {
             receiver: "scada".to_owned(),
             recipient: String::new(),
+            route: 0,
             step: 0,
             after: None,
             useful_for: Duration::from_secs(3_600),
