@@ -1,13 +1,13 @@
 //! What a mail says: three templates, and what they may name.
 //!
 //! They are compiled and tried on every kind of notice when Andon starts, with all that a notice may have and with none of
-//! it. One of somebody's own that stumbles over an alert all the same gives way to Andon's. What comes from outside is escaped in HTML, and stays in its line in a subject.
+//! it. One of somebody's own that stumbles over an alert all the same gives way to Andon's. What comes from outside is
+//! escaped in HTML, and stays in its line in a subject.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
-
 use tracing::warn;
 
 use crate::domain::episode::EpisodeChange;

@@ -3,7 +3,7 @@
 //! * **State**: one connection, held by [`run`](AlertNotifier::run) as long as the deliverer lives, and begun anew when it
 //!   breaks. Each has a session of its own, so that nothing is sent again by anybody but the ledger.
 //! * **Retained**: the topic of a characteristic holds its newest alarm for who comes later. What is late about an older
-//!   episode is sent, and not retained.
+//!   episode, as far as this process knows, or what an escalation tells, is sent and not retained.
 //! * **Not there**: an alert waits a little for the connection, and is tried again later.
 //! * **Breaks**: what was not acknowledged is sent once more over the next connection, as MQTT's own sessions do; after that
 //!   it is uncertain.
@@ -93,12 +93,11 @@ impl AlertNotifier for MqttNotifier {
         let (payload, options) = (payload(alert), self.options(alert));
         let mut lost = None;
         loop {
-            let client = match (self.link.client().await, lost.take()) {
+            let (client, is_first) = match (self.link.client().await, lost.take()) {
                 (Ok(client), first) => (client, first.is_none()),
                 (Err(_), Some(lost)) => return Err(lost), // what is known of the first time still is
                 (Err(error), None) => return Err(error),
             };
-            let (client, is_first) = client;
             let error = match client.publish_tracked(topic.clone(), payload.clone(), options.clone()).await {
                 Ok(notice) => match judge(notice.wait_async().await) {
                     Verdict::Told(outcome) => return outcome,

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::far_end::Port;
+use super::far_end::{Port, serving};
 use super::{DEADLINE, eventually};
 
 /// Reasons of MQTT 5.
@@ -42,7 +41,7 @@ impl TestBroker {
     /// One that takes everything.
     pub async fn start() -> Self {
         let shared = Arc::<Shared>::default();
-        let port = Port::start(serving(&shared)).await;
+        let port = Port::start(serving(&shared, talk)).await;
         Self { address: port.address, shared, port }
     }
 
@@ -69,7 +68,7 @@ pub fn impatient(port: u16) -> Settings {
 impl FarEnd for TestBroker {
     async fn set(&self, mood: Mood) -> bool {
         *self.shared.mood.lock().expect("not poisoned") = Some(mood);
-        self.port.set(mood, serving(&self.shared)).await;
+        self.port.set(mood, serving(&self.shared, talk)).await;
         true
     }
 
@@ -78,16 +77,8 @@ impl FarEnd for TestBroker {
     }
 }
 
-fn serving(
-    shared: &Arc<Shared>,
-) -> impl Fn(TcpStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static {
-    let shared = Arc::clone(shared);
-    move |stream| {
-        let shared = Arc::clone(&shared);
-        Box::pin(async move {
-            let _ = serve(stream, &shared).await; // nothing: the connection is over
-        })
-    }
+async fn talk(stream: TcpStream, shared: Arc<Shared>) {
+    let _ = serve(stream, &shared).await; // nothing: the connection is over
 }
 
 async fn serve(mut stream: TcpStream, shared: &Shared) -> Option<()> {

@@ -1,7 +1,7 @@
 //! What doubles of receivers have in common: they listen, treat whoever calls by a mood, and are gone.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use andon::notify::contract::Mood;
@@ -46,6 +46,19 @@ impl Port {
             *self.listening.lock().expect("not poisoned") = Some(listen(listener, serve));
         }
     }
+}
+
+/// Serves each connection with what all of them share.
+pub fn serving<S, F>(
+    shared: &Arc<S>,
+    serve: impl Fn(TcpStream, Arc<S>) -> F + Send + 'static,
+) -> impl Fn(TcpStream) -> F + Send + 'static
+where
+    S: Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let shared = Arc::clone(shared);
+    move |stream| serve(stream, Arc::clone(&shared))
 }
 
 /// Serves until the guard is dropped; then connections end, too.

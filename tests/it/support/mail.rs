@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +18,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::DEADLINE;
-use super::far_end::Port;
+use super::far_end::{Port, serving};
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -41,7 +40,7 @@ impl TestMailServer {
     /// One that takes everything.
     pub async fn start() -> Self {
         let shared = Arc::<Shared>::default();
-        let port = Port::start(serving(&shared)).await;
+        let port = Port::start(serving(&shared, talk)).await;
         Self { address: port.address, shared, port }
     }
 
@@ -82,7 +81,7 @@ impl TestMailServer {
 impl FarEnd for TestMailServer {
     async fn set(&self, mood: Mood) -> bool {
         *self.shared.mood.lock().expect("not poisoned") = Some(mood);
-        self.port.set(mood, serving(&self.shared)).await;
+        self.port.set(mood, serving(&self.shared, talk)).await;
         true
     }
 
@@ -96,16 +95,8 @@ impl FarEnd for TestMailServer {
     }
 }
 
-fn serving(
-    shared: &Arc<Shared>,
-) -> impl Fn(TcpStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static {
-    let shared = Arc::clone(shared);
-    move |stream| {
-        let shared = Arc::clone(&shared);
-        Box::pin(async move {
-            let _ = serve(stream, &shared).await; // nothing: the connection is over
-        })
-    }
+async fn talk(stream: TcpStream, shared: Arc<Shared>) {
+    let _ = serve(stream, &shared).await; // nothing: the connection is over
 }
 
 async fn serve(mut stream: TcpStream, shared: &Shared) -> Option<()> {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use andon::notify::contract::{FarEnd, Mood};
@@ -10,7 +9,7 @@ use async_trait::async_trait;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::far_end::Port;
+use super::far_end::{Port, serving};
 
 /// One request.
 #[derive(Debug, Clone)]
@@ -46,7 +45,7 @@ impl TestWebhook {
     /// One that takes everything.
     pub async fn start() -> Self {
         let shared = Arc::<Shared>::default();
-        let port = Port::start(serving(&shared)).await;
+        let port = Port::start(serving(&shared, serve)).await;
         Self { address: port.address, shared, port }
     }
 
@@ -74,7 +73,7 @@ impl TestWebhook {
 impl FarEnd for TestWebhook {
     async fn set(&self, mood: Mood) -> bool {
         *self.shared.mood.lock().expect("not poisoned") = Some(mood);
-        self.port.set(mood, serving(&self.shared)).await;
+        self.port.set(mood, serving(&self.shared, serve)).await;
         true
     }
 
@@ -85,13 +84,6 @@ impl FarEnd for TestWebhook {
     fn secrets(&self) -> Vec<String> {
         vec!["/hooks/andon".to_owned(), self.address.port().to_string()]
     }
-}
-
-fn serving(
-    shared: &Arc<Shared>,
-) -> impl Fn(TcpStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static {
-    let shared = Arc::clone(shared);
-    move |stream| Box::pin(serve(stream, Arc::clone(&shared)))
 }
 
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
