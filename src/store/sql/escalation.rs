@@ -16,7 +16,8 @@ pub(super) async fn renew_scheduled(
     episodes: impl Iterator<Item = i64> + Clone,
 ) -> Result<(), StoreError> {
     let same = "o.episode_id = deliveries.episode_id AND o.receiver = deliveries.receiver \
-        AND o.recipient = deliveries.recipient AND o.step = deliveries.step AND o.state = 'scheduled'";
+        AND o.recipient = deliveries.recipient AND o.step = deliveries.step AND o.state = 'scheduled' \
+        AND o.ended_at IS NULL";
     let mut update = QueryBuilder::<Db>::new(format!(
         "UPDATE deliveries SET not_before = (SELECT MIN(o.not_before) FROM deliveries o WHERE {same}) \
          WHERE state = 'scheduled' AND ended_at IS NULL AND episode_id IN "
@@ -43,8 +44,9 @@ pub(super) async fn tell_whoever_was_called(
             "INSERT INTO deliveries \
              (seq, episode_id, receiver, recipient, route, step, state, attempts, not_before, useful_until) \
              SELECT $1, d.episode_id, d.receiver, d.recipient, MIN(d.route), 0, 'pending', 0, NULL, \
-               {NOW} + MAX(d.useful_until - d.not_before) FROM deliveries d \
-             WHERE d.episode_id = $2 AND d.seq < $1 AND d.step > 0 AND d.attempts > 0 AND d.not_before IS NOT NULL \
+               {NOW} + MAX(d.useful_until - d.not_before) \
+             FROM notices n JOIN deliveries d ON d.seq = n.seq \
+             WHERE n.episode_id = $2 AND n.seq < $1 AND d.step > 0 AND d.attempts > 0 AND d.not_before IS NOT NULL \
              AND NOT EXISTS (SELECT 1 FROM deliveries o WHERE o.seq = $1 AND o.receiver = d.receiver \
                AND o.recipient = d.recipient) \
              GROUP BY d.episode_id, d.receiver, d.recipient RETURNING id"
