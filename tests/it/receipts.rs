@@ -99,7 +99,7 @@ async fn who_claims_more_than_it_was_sent_confirms_only_that() {
     assert!(received < violation, "it was not sent");
     let waiting =
         async || app.get("/violations/unreceived?for_seconds=0").await["total"].as_u64().expect("a total");
-    assert!((1..2_000).contains(&waiting().await));
+    assert!((1..=2_000).contains(&waiting().await)); // it may have been sent samples only
     let told = format!(r#"{{"type":"violation","seq":{violation},"#);
     while !liar.next_text().await.starts_with(&told) {}
     liar.send(0x81, claim.as_bytes()).await;
