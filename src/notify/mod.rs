@@ -47,7 +47,7 @@ pub use notifier::{Alert, AlertNotifier, Failure, NotifyError, Receipt};
 pub use receivers::{OwnNotifiers, Receiver, Receivers};
 pub use routes::{Decision, RouteVerdict, Routes, Subject, Told};
 pub use sample::sample_alert;
-pub use secret::SecretError;
+pub use secret::{LoginError, SecretError};
 pub use settings::{ReceiverSettings, RouteSettings, Settings, SettingsError, StepSettings};
 pub use surroundings::{NoPictures, Pictures, Surroundings};
 pub use windows::{Day, NoTime, WindowSettings};

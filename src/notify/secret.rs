@@ -22,6 +22,33 @@ pub enum SecretError {
     Two,
 }
 
+/// A login that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// A user without a password, or the other way round.
+    #[error("`user` needs one of `password_file` and `password_env`, and they need `user`")]
+    Half,
+    /// The password cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+/// Who logs in, and by which password; `None`: nobody does.
+///
+/// # Errors
+/// [`LoginError`].
+pub fn login(
+    user: Option<&str>,
+    file: Option<&Path>,
+    variable: Option<&str>,
+) -> Result<Option<(String, Secret)>, LoginError> {
+    match (user, Secret::read(file, variable)?) {
+        (None, None) => Ok(None),
+        (Some(user), Some(password)) => Ok(Some((user.to_owned(), password))),
+        _ => Err(LoginError::Half),
+    }
+}
+
 /// A secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

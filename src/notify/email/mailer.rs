@@ -22,7 +22,7 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::response::{Code, Response, Severity};
 use tokio::time::Instant;
 
-use crate::notify::email::settings::{Encryption, Login, Settings, SettingsError};
+use crate::notify::email::settings::{Encryption, Settings, SettingsError};
 use crate::notify::notifier::NotifyError;
 
 /// The way to one mail server.
@@ -79,9 +79,8 @@ impl Mailer {
                 Some(TlsParameters::new(settings.server.clone()).map_err(MailerError::Tls)?)
             }
         };
-        let login = settings
-            .login()?
-            .map(|Login { user, password }| Credentials::new(user, password.reveal().to_owned()));
+        let login =
+            settings.login()?.map(|(user, password)| Credentials::new(user, password.reveal().to_owned()));
         Ok(Self {
             server: (settings.server.clone(), settings.port.unwrap_or(settings.encryption.port())),
             encryption: settings.encryption,

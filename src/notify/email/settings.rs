@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lettre::message::Mailbox;
 use serde::Deserialize;
 
-use crate::notify::secret::{Secret, SecretError};
+use crate::notify::secret::{LoginError, Secret, login};
 
 /// How the way to the mail server is encrypted. Without, nobody logs in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -94,21 +94,12 @@ pub enum SettingsError {
         /// What stands there.
         text: String,
     },
-    /// A login without a password, or the other way round.
-    #[error("`user` needs one of `password_file` and `password_env`, and they need `user`")]
-    HalfALogin,
     /// A password in the clear.
     #[error("`user` needs `encryption`: a password is not sent in the clear")]
     InTheClear,
-    /// The password cannot be read.
+    /// Who logs in.
     #[error(transparent)]
-    Secret(#[from] SecretError),
-}
-
-/// Who logs in, and by which password.
-pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: Secret,
+    Login(#[from] LoginError),
 }
 
 impl Settings {
@@ -123,14 +114,12 @@ impl Settings {
     }
 
     /// Reads the password.
-    pub(super) fn login(&self) -> Result<Option<Login>, SettingsError> {
-        let password = Secret::read(self.password_file.as_deref(), self.password_env.as_deref())?;
-        match (&self.user, password) {
-            (None, None) => Ok(None),
-            (Some(_), Some(_)) if self.encryption == Encryption::None => Err(SettingsError::InTheClear),
-            (Some(user), Some(password)) => Ok(Some(Login { user: user.clone(), password })),
-            _ => Err(SettingsError::HalfALogin),
+    pub(super) fn login(&self) -> Result<Option<(String, Secret)>, SettingsError> {
+        let login = login(self.user.as_deref(), self.password_file.as_deref(), self.password_env.as_deref())?;
+        if login.is_some() && self.encryption == Encryption::None {
+            return Err(SettingsError::InTheClear);
         }
+        Ok(login)
     }
 }
 
@@ -169,7 +158,7 @@ mod tests {
             Settings { user: Some("andon".to_owned()), password_env: Some(password), ..Settings::default() };
         assert!(whole.login().expect("a login").is_some());
         assert!(Settings::default().login().expect("none").is_none());
-        let told = |settings: Settings| settings.login().err().expect("refused").to_string();
+        let told = |settings: Settings| settings.login().expect_err("refused").to_string();
         assert!(told(Settings { user: None, ..whole.clone() }).contains("need `user`"));
         assert!(told(Settings { password_env: None, ..whole.clone() }).contains("needs one of"));
         assert!(told(Settings { encryption: Encryption::None, ..whole }).contains("in the clear"));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::notify::mqtt::topic::{Topic, TopicError};
-use crate::notify::secret::{Secret, SecretError};
+use crate::notify::secret::{LoginError, Secret, login};
 
 /// How the way to the broker is encrypted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -79,9 +79,6 @@ pub enum SettingsError {
     /// Nowhere to go.
     #[error("`server` must name the broker")]
     NoServer,
-    /// A login without a password, or the other way round.
-    #[error("`user` needs one of `password_file` and `password_env`, and they need `user`")]
-    HalfALogin,
     /// No topic.
     #[error("`{key}` {error}")]
     Topic {
@@ -93,9 +90,9 @@ pub enum SettingsError {
     /// A time that cannot be.
     #[error("`{0}` must be at least {1}")]
     TooShort(&'static str, u32),
-    /// The password cannot be read.
+    /// Who logs in.
     #[error(transparent)]
-    Secret(#[from] SecretError),
+    Login(#[from] LoginError),
 }
 
 impl Settings {
@@ -140,11 +137,7 @@ impl Settings {
 
     /// Reads the password.
     pub(super) fn login(&self) -> Result<Option<(String, Secret)>, SettingsError> {
-        let password = Secret::read(self.password_file.as_deref(), self.password_env.as_deref())?;
-        match (&self.user, password) {
-            (None, None) => Ok(None),
-            (Some(user), Some(password)) => Ok(Some((user.clone(), password))),
-            _ => Err(SettingsError::HalfALogin),
-        }
+        let (file, variable) = (self.password_file.as_deref(), self.password_env.as_deref());
+        Ok(login(self.user.as_deref(), file, variable)?)
     }
 }
