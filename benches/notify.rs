@@ -24,6 +24,7 @@ use andon::domain::characteristic::Definition;
 use andon::domain::chart::ChartKind;
 use andon::domain::episode::EpisodeChange;
 use andon::domain::ids::CharacteristicId;
+use andon::domain::rules::Severity;
 use andon::domain::rules::{Preset, RuleSet};
 use andon::domain::sample::Mode;
 use andon::notify::{ReceiverSettings, sample_alert, webhook};
@@ -141,19 +142,13 @@ async fn fill(settings: &Settings, receiver: &str, count: usize) {
             episode_id: (1_000_000 + *place as i64).try_into().unwrap(),
             characteristic_id: 1.try_into().unwrap(),
             change: EpisodeChange::Opened,
+            severity: Severity::Critical,
             body: body.clone(),
             routes: Vec::new(),
-            deliveries: vec![NewDelivery {
-                receiver: receiver.to_owned(),
-                recipient: String::new(),
-                route: 0,
-                step: 0,
-                after: None,
-                useful_for: Duration::from_secs(86_400),
-            }],
+            deliveries: vec![NewDelivery::at_once(receiver, Duration::from_secs(86_400))],
         };
         let notices: Vec<_> = page.iter().map(notice).collect();
-        assert!(store.take_notices((cursor, cursor + page.len() as u64), &notices).await.unwrap());
+        assert!(store.take_notices((cursor, cursor + page.len() as u64), &notices).await.unwrap().is_some());
         cursor += page.len() as u64;
     }
     store.close().await;

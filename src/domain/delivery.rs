@@ -4,7 +4,7 @@
 //! scheduled ─► pending ─► leased ─► delivered
 //!    │           │          │  ▲
 //!    ▼           │          ▼  │ when it is due again
-//! superseded ◄───┴─── retrying, uncertain        otherwise: dead, expired
+//! superseded ◄───┴─── retrying, uncertain        otherwise: dead, expired, suppressed
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
-    /// It is a step of an escalation whose time has not come.
+    /// Its time has not come: it is a step of an escalation, or a reminder, or a silence holds it back.
     Scheduled,
     /// Nobody has tried yet.
     Pending,
@@ -29,14 +29,16 @@ pub enum DeliveryState {
     Dead,
     /// It came to nothing as long as it was of use.
     Expired,
-    /// Somebody answered before, or the episode was over: nobody had to be told any more.
+    /// Somebody answered before, or the episode was over, or a newer notice took its place: nobody had to be told any more.
     Superseded,
+    /// A rule of the settings, or a silence, says that the recipient is not told.
+    Suppressed,
 }
 
 impl DeliveryState {
     /// Whether nothing will be tried any more by itself.
     pub const fn is_over(self) -> bool {
-        matches!(self, Self::Delivered | Self::Dead | Self::Expired | Self::Superseded)
+        matches!(self, Self::Delivered | Self::Dead | Self::Expired | Self::Superseded | Self::Suppressed)
     }
 }
 

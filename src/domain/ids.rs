@@ -59,6 +59,8 @@ ids! {
     EpisodeId;
     /// One notice to one receiver: what is tried until it is over.
     DeliveryId;
+    /// A while in which nobody is told of some processes.
+    SilenceId;
     /// One set of control limits, which is also one phase of a characteristic.
     LimitsId;
 }

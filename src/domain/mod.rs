@@ -14,4 +14,5 @@ pub mod phase;
 pub mod rules;
 pub mod run_length;
 pub mod sample;
+pub mod silence;
 pub mod violation;

@@ -164,6 +164,8 @@ fn view(record: DeliveryRecord) -> DeliveryView {
         receiver: record.receiver,
         recipient: Some(record.recipient).filter(|recipient| !recipient.is_empty()),
         step: record.step,
+        reminder: record.reminder,
+        silence_id: record.silence_id,
         state: record.state,
         reason: record.reason,
         attempt_total: record.attempts,

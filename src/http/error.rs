@@ -64,6 +64,7 @@ kinds! {
     UnknownViolation, "unknown_violation", NOT_FOUND, "Unknown violation";
     UnknownEpisode, "unknown_episode", NOT_FOUND, "Unknown episode";
     UnknownDelivery, "unknown_delivery", NOT_FOUND, "Unknown delivery";
+    UnknownSilence, "unknown_silence", NOT_FOUND, "Unknown silence";
     UnknownConnection, "unknown_connection", NOT_FOUND, "Unknown connection";
     InvalidMeasurements, "invalid_measurements", UNPROCESSABLE_ENTITY, "The measurements make no sample";
     InvalidTimestamp, "invalid_timestamp", UNPROCESSABLE_ENTITY, "The time is not usable";
@@ -75,6 +76,7 @@ kinds! {
     Retired, "retired", CONFLICT, "The characteristic is retired";
     AlreadyAcknowledged, "already_acknowledged", CONFLICT, "Already acknowledged";
     DeliveryUnderWay, "delivery_under_way", CONFLICT, "The delivery is being tried just now";
+    TooManySilences, "too_many_silences", CONFLICT, "Too many silences";
     LogPassed, "log_passed", GONE, "The log no longer holds what comes next";
     TooManyConnections, "too_many_connections", TOO_MANY_REQUESTS, "Too many connections";
     Busy, "busy", SERVICE_UNAVAILABLE, "Too much is waiting";

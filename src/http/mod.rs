@@ -42,6 +42,7 @@ mod routes;
 mod samples;
 mod server;
 mod settings;
+mod silences;
 mod tcp;
 mod unreceived;
 mod violations;

@@ -10,8 +10,8 @@ use crate::http::error::{ApiError, Kind};
 use crate::http::openapi::{self, Operation, delete, get, head, patch, post, put};
 use crate::http::{
     batch, characteristics, chart_data, chart_pictures, connections, control_limits, definitions, deliveries,
-    episodes, event_stream, events, exclusion, foreign_events, groups, live, named, samples, unreceived,
-    violations, ws,
+    episodes, event_stream, events, exclusion, foreign_events, groups, live, named, samples, silences,
+    unreceived, violations, ws,
 };
 
 /// What the operations belong to.
@@ -22,6 +22,7 @@ pub const TAGS: &[(&str, &str)] = &[
     (VIOLATIONS, "What fired, and what people answer."),
     (EPISODES, "Violations that belong together."),
     (DELIVERIES, "What people were told, to whom, and how it went."),
+    (SILENCES, "Of which processes nobody is told for a while."),
     (EVENTS, "What happens, as it happens."),
     (CONNECTIONS, "Who listens, to what, and how well."),
     (SERVER, "How this server is."),
@@ -32,6 +33,7 @@ const SAMPLES: &str = "samples";
 const VIOLATIONS: &str = "violations";
 const EPISODES: &str = "episodes";
 const DELIVERIES: &str = "deliveries";
+const SILENCES: &str = "silences";
 const EVENTS: &str = "events";
 const CONNECTIONS: &str = "connections";
 const SERVER: &str = "server";
@@ -47,6 +49,7 @@ pub static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         violations(),
         episodes(),
         deliveries(),
+        silences(),
         happenings(),
         connections(),
     ];
@@ -276,6 +279,28 @@ fn deliveries() -> Vec<Operation> {
             .refuses(&[Kind::UnknownViolation]),
     ];
     operations.into_iter().map(|operation| operation.tagged(DELIVERIES)).collect()
+}
+
+fn silences() -> Vec<Operation> {
+    let operations = [
+        get("/api/v1/silences", "list_silences", silences::list)
+            .says("Lists silences", "Those in force and those that are over; newest first."),
+        post("/api/v1/silences", "begin_silence", silences::begin)
+            .says(
+                "Begins a silence",
+                "Until it ends, nobody is told that an episode that it is about has opened, become worse or lapsed; who was \
+                 not told of an episode does not hear of its answer either. What still waits for an answer when it ends \
+                 is told then. Everything else goes on: violations, events, acknowledgements.",
+            )
+            .refuses(&[Kind::UnknownCharacteristic, Kind::TooManySilences]),
+        get("/api/v1/silences/{id}", "get_silence", silences::one)
+            .says("Tells one silence", "")
+            .refuses(&[Kind::UnknownSilence]),
+        delete("/api/v1/silences/{id}", "end_silence", silences::end)
+            .says("Ends a silence", "Now. It stays in the list, with who has ended it; one that is over stays as it is.")
+            .refuses(&[Kind::UnknownSilence, Kind::InvalidField]),
+    ];
+    operations.into_iter().map(|operation| operation.tagged(SILENCES)).collect()
 }
 
 fn violations() -> Vec<Operation> {

@@ -40,6 +40,8 @@ pub struct Notifying {
     oldest: Family<Receiver, Seconds>,
     /// Deliveries that came to nothing as long as they were of use.
     expired: Counter,
+    /// Deliveries that go to nobody, by why.
+    suppressed: Family<Kind, Counter>,
     /// Heartbeats, by what became of them.
     heartbeats: Family<Kind, Counter>,
     lag: Gauge,
@@ -55,6 +57,7 @@ impl Default for Notifying {
             waiting: Family::default(),
             oldest: Family::default(),
             expired: Counter::default(),
+            suppressed: Family::default(),
             heartbeats: Family::default(),
             lag: Gauge::default(),
         }
@@ -101,6 +104,11 @@ impl Notifying {
         self.expired.inc_by(deliveries);
     }
 
+    /// Deliveries go to nobody.
+    pub fn suppressed(&self, kind: &'static str, deliveries: u64) {
+        self.suppressed.get_or_create(&Kind { kind }).inc_by(deliveries);
+    }
+
     pub(super) fn register(self, registry: &mut Registry) {
         let help = "Notices taken into the delivery ledger, by what is new about the episode";
         registry.register("notices", help, self.notices);
@@ -116,6 +124,8 @@ impl Notifying {
         registry.register_with_unit("notify_oldest_waiting", help, Unit::Seconds, self.oldest);
         let help = "Deliveries that came to nothing as long as they were of use";
         registry.register("notify_expired", help, self.expired);
+        let help = "Deliveries that went to nobody, because of a silence or of something more severe";
+        registry.register("notify_suppressed", help, self.suppressed);
         for kind in ["sent", "failed", "held_back"] {
             drop(self.heartbeats.get_or_create(&Kind { kind })); // a silence must be seen
         }

@@ -5,7 +5,8 @@
 //!
 //! * **State**: the cursor, in the database. It moves in the transaction that stores what was read, so that each notice is
 //!   taken once, whatever dies when. Retention never removes what has not been taken.
-//! * **Escalations**: later steps are stored with the notice, and begin here, within a `poll_interval_ms` of their time.
+//! * **What is scheduled** (later steps of escalations, reminders, what a silence holds back) begins here, within a
+//!   `poll_interval_ms` of its time. Silences are asked whenever something is about to be due.
 //! * **Woken** by the watched position of the log, or by a timer.
 //! * **Full**: the log is the queue; a page is taken at a time.
 //! * **Late or failing**: tried again at the next wake-up, and told once; nothing is passed over. Nobody waits for it.
@@ -13,6 +14,7 @@
 //! * **Dies**: the next one goes on at the cursor. **Stops**: between two pages.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,16 +22,21 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::domain::characteristic::Characteristic;
+use crate::domain::episode::EpisodeChange;
+use crate::domain::ids::CharacteristicId;
+use crate::domain::rules::Severity;
+use crate::domain::silence::{Alarm, Silence};
 use crate::domain::violation::Violation;
 use crate::error_chain::error_chain;
 use crate::metrics::Metrics;
 use crate::notify::receivers::Receivers;
-use crate::notify::routes::{Decision, Routes, Subject, Told};
+use crate::notify::routes::{Decision, Routes, Subject};
 use crate::protocol::episode::{EpisodeUpdate, EpisodeView};
 use crate::protocol::event::LoggedEvent;
 use crate::protocol::notice::Notice;
 use crate::protocol::payload::ViolationView;
-use crate::store::{NewDelivery, NewNotice, Store, StoreError};
+use crate::store::{Begin, Hold, NewDelivery, NewNotice, Store, StoreError};
 
 /// Where it is in the log.
 #[derive(Debug, Clone, Copy)]
@@ -139,23 +146,37 @@ impl Dispatcher {
                 break;
             };
             let notices = self.notices(&events).await?;
-            if self.store.take_notices((place.cursor, last.seq), &notices).await? {
+            if let Some(suppressed) = self.store.take_notices((place.cursor, last.seq), &notices).await? {
                 self.place = Some(Place::at(last.seq));
                 self.announce(&notices);
+                self.metrics.notifying.suppressed("silenced", suppressed.silenced);
+                self.metrics.notifying.suppressed("inhibited", suppressed.inhibited);
             } // otherwise another process was first
         }
         Ok(())
     }
 
-    /// Steps of escalations whose time has come are due from now on.
+    /// What was scheduled for now is due from now on, unless a silence holds it back.
     async fn begin_scheduled(&self, stop: &CancellationToken) -> Result<(), StoreError> {
         self.store.hasten_next_steps(&self.receivers.out_of_reach()).await?;
         while !stop.is_cancelled() {
-            let begun = self.store.begin_scheduled(self.page_notices).await?;
-            begun.iter().filter_map(|name| self.receivers.named(name)).for_each(|it| it.wake.notify_one());
-            if begun.len() < self.page_notices as usize {
+            let due = self.store.due_steps(self.page_notices).await?;
+            if due.is_empty() {
                 break;
             }
+            let silences = self.store.silences_in_force().await?;
+            let of = due.iter().map(|step| step.characteristic_id);
+            let known = match silences.is_empty() {
+                true => HashMap::new(),
+                false => self.store.characteristics_by_id(of).await?,
+            };
+            let begin = due.iter().map(|step| {
+                let of = known.get(&step.characteristic_id);
+                let alarm = alarm(step.characteristic_id, of, step.severity);
+                Begin { id: step.id, held: held(&silences, &alarm, &step.receiver) }
+            });
+            let begun = self.store.begin_scheduled(&begin.collect::<Vec<_>>()).await?;
+            begun.iter().filter_map(|name| self.receivers.named(name)).for_each(|it| it.wake.notify_one());
         }
         Ok(())
     }
@@ -164,6 +185,7 @@ impl Dispatcher {
     async fn notices(&self, events: &[Arc<LoggedEvent>]) -> Result<Vec<NewNotice>, StoreError> {
         let ids = events.iter().map(|event| event.characteristic_id);
         let known = self.store.characteristics_by_id(ids).await?;
+        let silences = self.store.silences_in_force().await?;
         let mut notices = Vec::with_capacity(events.len());
         for event in events {
             let Some(update) = event.episode_update() else {
@@ -174,7 +196,6 @@ impl Dispatcher {
             let tags: &[String] = of.map_or(&[], |characteristic| &characteristic.definition.tags);
             let decision = self.routes.decide(&Subject::of(&update, tags));
             let routes = decision.routes.iter().map(ToString::to_string).collect();
-            let deliveries = self.deliveries(&decision);
             let violation = match of {
                 Some(of) => {
                     let told = self.newest_violation(&update.episode).await?;
@@ -182,6 +203,12 @@ impl Dispatcher {
                 }
                 None => None,
             };
+            let severity = update.episode.severity;
+            let is_lesser = update.change == EpisodeChange::Worsened
+                && violation.as_ref().is_some_and(|violation| violation.severity < severity);
+            let alarm = alarm(event.characteristic_id, of, Some(severity));
+            let deliveries =
+                self.deliveries(&decision, is_lesser, |receiver| held(&silences, &alarm, receiver));
             let first = violation.as_ref().and_then(|violation| violation.involved_sample_ids.first());
             let began = match first {
                 Some(first) => self.store.sample(*first).await?.map(|record| record.sample.timestamp),
@@ -213,18 +240,28 @@ impl Dispatcher {
         Ok(Some(severest.unwrap_or(newest)))
     }
 
-    fn deliveries(&self, decision: &Decision<'_>) -> Vec<NewDelivery> {
+    /// `is_lesser`: what is new is less severe than the episode. `held`: what holds back what goes to a receiver.
+    fn deliveries(
+        &self,
+        decision: &Decision<'_>,
+        is_lesser: bool,
+        held: impl Fn(&str) -> Option<Hold>,
+    ) -> Vec<NewDelivery> {
         let to = |name: &str| self.receivers.named(name).expect("routes lead to receivers that are there");
         let told = decision.told.iter().map(|told| (to(told.receiver), *told));
-        let deliveries = told.flat_map(|(receiver, Told { route, step, after, .. })| {
-            let useful_for = Duration::from_secs(60 * u64::from(receiver.settings.useful_minutes));
+        let deliveries = told.flat_map(|(receiver, told)| {
+            let settings = &receiver.settings;
+            let held = held(&settings.name);
             receiver.recipients.iter().map(move |recipient| NewDelivery {
-                receiver: receiver.settings.name.clone(),
+                receiver: settings.name.clone(),
                 recipient: recipient.clone(),
-                route,
-                step,
-                after,
-                useful_for,
+                route: told.route,
+                step: told.step,
+                after: told.after,
+                useful_for: Duration::from_secs(60 * u64::from(settings.useful_minutes)),
+                remind_after: told.remind_after,
+                held: held.clone(),
+                is_lesser: is_lesser && told.inhibits,
             })
         });
         deliveries.collect()
@@ -249,8 +286,24 @@ fn stored(seq: u64, notice: &Notice, routes: Vec<String>, deliveries: Vec<NewDel
         episode_id: episode.id,
         characteristic_id: episode.characteristic_id,
         change: *change,
+        severity: episode.severity,
         body: serde_json::to_string(notice).expect("names, numbers and times encode"),
         routes,
         deliveries,
     }
+}
+
+fn alarm(id: CharacteristicId, of: Option<&Characteristic>, severity: Option<Severity>) -> Alarm<'_> {
+    let definition = of.map(|of| &of.definition);
+    Alarm {
+        characteristic_id: id,
+        group: definition.and_then(|it| it.group.as_deref()),
+        tags: definition.map_or(&[], |it| &it.tags),
+        severity,
+    }
+}
+
+/// What holds an alarm back from a receiver, the longest: the first of these.
+fn held(silences: &[Silence], alarm: &Alarm<'_>, receiver: &str) -> Option<Hold> {
+    silences.iter().find(|silence| silence.silenced.covers(alarm, receiver)).map(Hold::from)
 }

@@ -30,6 +30,7 @@ mod routes;
 mod sample;
 mod secret;
 mod settings;
+mod silencing;
 mod surroundings;
 pub mod webhook;
 mod windows;
@@ -49,6 +50,7 @@ pub use routes::{Decision, RouteVerdict, Routes, Subject, Told};
 pub use sample::sample_alert;
 pub use secret::{LoginError, SecretError};
 pub use settings::{ReceiverSettings, RouteSettings, Settings, SettingsError, StepSettings};
+pub use silencing::SilenceError;
 pub use surroundings::{NoPictures, Pictures, Surroundings};
 pub use windows::{Day, NoTime, WindowSettings};
 

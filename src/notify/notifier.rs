@@ -21,6 +21,8 @@ pub struct Alert {
     pub recipient: String,
     /// Of the escalation; 0: the first.
     pub step: u32,
+    /// The number of the reminder: nobody has answered; 0: it is news.
+    pub reminder: u32,
     /// What is new, of which episode.
     pub notice: Arc<Notice>,
 }

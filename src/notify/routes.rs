@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 
 use crate::domain::episode::EpisodeChange;
 use crate::domain::rules::Severity;
+use crate::domain::silence::is_within;
 use crate::notify::receivers::Receivers;
 use crate::notify::settings::{RouteSettings, SettingsError};
 use crate::notify::windows::Window;
@@ -65,6 +66,10 @@ pub struct Told<'a> {
     pub step: u32,
     /// How long after the notice, if nobody has answered by then; `None`: at once.
     pub after: Option<Duration>,
+    /// How long after that it is told again, and so on until somebody answers; `None`: never.
+    pub remind_after: Option<Duration>,
+    /// Whether it is not told of what is less severe than what it knows of the episode.
+    pub inhibits: bool,
 }
 
 /// What a route has to do with something.
@@ -184,21 +189,28 @@ impl Route {
         conditions.into_iter().find(|(_, holds)| !holds).map(|(name, _)| name)
     }
 
-    /// A receiver that is called at the same step by several routes is called by the earliest of them.
+    /// A receiver that is called at the same step by several routes is called by the earliest of them, and reminded as often
+    /// as one of them wants.
     fn tell<'a>(&'a self, route: u32, change: EpisodeChange, told: &mut Vec<Told<'a>>) {
-        let mut tell = |receiver: &'a String, step: u32, after: Option<Duration>| match told
-            .iter_mut()
-            .find(|it| it.receiver == receiver && it.step == step)
-        {
-            Some(known) if after < known.after => (known.route, known.after) = (route, after),
-            Some(_) => {}
-            None => told.push(Told { receiver, route, step, after }),
+        let settings = &self.settings;
+        let seconds = Some(settings.repeat_seconds).filter(|seconds| *seconds > 0 && !change.is_answer());
+        let (remind_after, inhibits) = (seconds.map(Duration::from_secs), settings.inhibit_lesser);
+        let mut tell = |receiver: &'a String, step: u32, after: Option<Duration>| {
+            let same = |it: &&mut Told<'_>| it.receiver == receiver && it.step == step;
+            let Some(known) = told.iter_mut().find(same) else {
+                return told.push(Told { receiver, route, step, after, remind_after, inhibits });
+            };
+            if after < known.after {
+                (known.route, known.after) = (route, after);
+            }
+            known.remind_after = [known.remind_after, remind_after].into_iter().flatten().min();
+            known.inhibits &= inhibits;
         };
-        self.settings.receivers.iter().for_each(|name| tell(name, 0, None));
+        settings.receivers.iter().for_each(|name| tell(name, 0, None));
         if change.is_answer() {
             return; // nobody is waited for
         }
-        for (step, escalation) in (1..).zip(&self.settings.escalate) {
+        for (step, escalation) in (1..).zip(&settings.escalate) {
             let after = Some(Duration::from_secs(escalation.after_seconds));
             escalation.receivers.iter().for_each(|name| tell(name, step, after));
         }
@@ -217,11 +229,6 @@ fn check_names(key: &str, names: &[String], known: &[String]) -> Result<(), Sett
         }),
         None => Ok(()),
     }
-}
-
-/// Whether a group is another one or lies below it.
-fn is_within(path: &str, group: &str) -> bool {
-    path.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -346,7 +353,10 @@ mod tests {
             decision.routes,
             [RouteVerdict::Lacks("times"), RouteVerdict::Matches, RouteVerdict::NotReached]
         );
-        assert_eq!(decision.told, [Told { receiver: "b", route: 1, step: 0, after: None }]);
+        assert_eq!(
+            decision.told,
+            [Told { receiver: "b", route: 1, step: 0, after: None, remind_after: None, inhibits: false }]
+        );
     }
 
     #[test]
@@ -358,7 +368,14 @@ mod tests {
         let routes = |escalate| routes(vec![RouteSettings { escalate, ..escalating.clone() }]);
         let all = routes(escalating.escalate.clone()).expect("valid");
         let after = |seconds| Some(Duration::from_secs(seconds));
-        let told = |receiver, step, after| Told { receiver, route: 0, step, after };
+        let told = |receiver, step, after| Told {
+            receiver,
+            route: 0,
+            step,
+            after,
+            remind_after: None,
+            inhibits: false,
+        };
         assert_eq!(
             all.decide(&subject(&[])).told,
             [told("a", 0, None), told("b", 1, after(60)), told("b", 2, after(90)), told("log", 2, after(90))]
@@ -367,7 +384,7 @@ mod tests {
         let both =
             self::routes(vec![RouteSettings { goes_on: true, ..escalating.clone() }, sooner]).expect("valid");
         let first = both.decide(&subject(&[])).told[1];
-        assert_eq!(first, Told { receiver: "b", route: 1, step: 1, after: after(30) }, "the earlier one");
+        assert_eq!((first.route, first.after), (1, after(30)), "the earlier one");
         for change in [EpisodeChange::Acknowledged, EpisodeChange::Closed] {
             let subject = Subject { change, ..subject(&[]) };
             assert_eq!(all.decide(&subject).told, [told("a", 0, None)], "{change:?}");

@@ -54,6 +54,7 @@ pub fn sample_alert(delivery_id: &str, recipient: &str, change: EpisodeChange, n
         attempt: 1,
         recipient: recipient.to_owned(),
         step: 0,
+        reminder: 0,
         notice: Arc::new(notice),
     }
 }

@@ -31,6 +31,10 @@ pub struct Settings {
     pub sweep_interval_ms: u64,
     /// What has been due for so long is told in the log as an error, and holds the heartbeat back.
     pub overdue_seconds: u32,
+    /// The longest that a silence may last.
+    pub silence_max_hours: u32,
+    /// The most silences at a time.
+    pub max_silences: u32,
     /// A page that is called as long as people can be told.
     pub heartbeat: heartbeat::Settings,
 }
@@ -46,6 +50,8 @@ impl Default for Settings {
             kept_days: 90,
             sweep_interval_ms: 10_000,
             overdue_seconds: 900,
+            silence_max_hours: 7 * 24,
+            max_silences: 1_000,
             heartbeat: heartbeat::Settings::default(),
         }
     }
@@ -136,6 +142,10 @@ pub struct RouteSettings {
     pub receivers: Vec<String>,
     /// Who else is told as long as nobody answers, one step after the other.
     pub escalate: Vec<StepSettings>,
+    /// How long after they were told they are reminded, again and again until somebody answers; 0: never.
+    pub repeat_seconds: u64,
+    /// Whether a pattern that is less severe than what they know of its episode goes to nobody.
+    pub inhibit_lesser: bool,
     /// Whether later routes count, too, when this one matches.
     #[serde(rename = "continue")]
     pub goes_on: bool,

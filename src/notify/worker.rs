@@ -322,6 +322,7 @@ fn alert_of(leased: &Leased) -> serde_json::Result<Alert> {
         attempt: leased.attempt,
         recipient: leased.recipient.clone(),
         step: leased.step,
+        reminder: leased.reminder,
         notice: Arc::new(serde_json::from_str::<Notice>(&leased.body)?),
     })
 }

@@ -17,7 +17,9 @@ use crate::domain::alarm::AlarmState;
 use crate::domain::chart::{Chart, ChartKind, DispersionStatistic, Side, Zone};
 use crate::domain::delivery::{AttemptOutcome, DeliveryState};
 use crate::domain::episode::{ClosingReason, EpisodeChange, EpisodeStatus};
-use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId, LimitsId, MAX_ID, SampleId, ViolationId};
+use crate::domain::ids::{
+    CharacteristicId, DeliveryId, EpisodeId, LimitsId, MAX_ID, SampleId, SilenceId, ViolationId,
+};
 use crate::domain::limits::LARGEST_VALUE;
 use crate::domain::phase::{LimitsMethod, LimitsState};
 use crate::domain::rules::{Preset, Severity};
@@ -102,6 +104,8 @@ ids! {
     EpisodeId;
     /// One notice to one receiver: what is tried until it is over.
     DeliveryId;
+    /// A while in which nobody is told of some processes.
+    SilenceId;
     /// One set of control limits, which is also one phase of a characteristic.
     LimitsId;
     /// One connection to this process; never used twice by it.
@@ -144,9 +148,10 @@ closed_lists! {
     /// Why an episode is over: enough points in control, new limits, a new phase without any, none of its violations holds,
     /// its characteristic was retired or deleted, or nothing was heard of the process for too long.
     ClosingReason { InControl NewLimits NewPhase Withdrawn Retired Deleted Stale }
-    /// How far a delivery is: nobody has tried (anew), somebody does, there will be another attempt (of the newest one it may not be
-    /// known whether it arrived), the receiver has taken it, it never will, or it came to nothing as long as it was of use.
-    DeliveryState { Scheduled Pending Leased Retrying Uncertain Delivered Dead Expired Superseded }
+    /// How far a delivery is: its time has not come, nobody has tried (anew), somebody does, there will be another attempt (of the
+    /// newest one it may not be known whether it arrived), the receiver has taken it, it never will, it came to nothing as
+    /// long as it was of use, something else took its place, or a rule or a silence says that nobody is told.
+    DeliveryState { Scheduled Pending Leased Retrying Uncertain Delivered Dead Expired Superseded Suppressed }
     /// How an attempt ended: taken, not this time, never, or not known.
     AttemptOutcome { Delivered Transient Permanent Uncertain }
     /// How good a connection is by its newest round trip: below 20, 50, 100 or 200 ms, or slower.

@@ -17,7 +17,9 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::delivery::{AttemptOutcome, DeliveryState};
 use crate::domain::episode::EpisodeChange;
-use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId};
+use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId, SilenceId};
+use crate::domain::rules::Severity;
+use crate::domain::silence::Silence;
 use crate::protocol::event::LoggedEvent;
 use crate::store::{Backend, Page, Paged, Store, StoreError};
 
@@ -32,6 +34,8 @@ pub struct NewNotice {
     pub characteristic_id: CharacteristicId,
     /// What is new.
     pub change: EpisodeChange,
+    /// How severe the episode is then.
+    pub severity: Severity,
     /// What receivers are told, as JSON.
     pub body: String,
     /// Of each route, why it counts or does not.
@@ -55,6 +59,78 @@ pub struct NewDelivery {
     pub after: Option<Duration>,
     /// When it has come to nothing for so long, it is of no use any more.
     pub useful_for: Duration,
+    /// How long after it the recipient is reminded, again and again until somebody answers; `None`: never.
+    pub remind_after: Option<Duration>,
+    /// A silence that is in force: news are held back until it ends.
+    pub held: Option<Hold>,
+    /// Suppressed, if the recipient has heard of the episode when it was as severe before.
+    pub is_lesser: bool,
+}
+
+impl NewDelivery {
+    /// One that is due at once, to a receiver that has no several addresses.
+    pub fn at_once(receiver: &str, useful_for: Duration) -> Self {
+        Self {
+            receiver: receiver.to_owned(),
+            recipient: String::new(),
+            route: 0,
+            step: 0,
+            after: None,
+            useful_for,
+            remind_after: None,
+            held: None,
+            is_lesser: false,
+        }
+    }
+}
+
+/// What a silence holds back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// By which.
+    pub silence: SilenceId,
+    /// Until when.
+    pub until: DateTime<Utc>,
+    /// In words.
+    pub reason: String,
+}
+
+impl From<&Silence> for Hold {
+    fn from(silence: &Silence) -> Self {
+        let Silence { id, reason, author, ends_at, .. } = silence;
+        Self { silence: *id, until: *ends_at, reason: format!("silence {id} by {author}: {reason}") }
+    }
+}
+
+/// Deliveries that were stored and go to nobody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Suppressed {
+    /// Answers and ends, to whom a silence has kept from hearing of the episode.
+    pub silenced: u64,
+    /// What a severer violation of the same episode inhibits.
+    pub inhibited: u64,
+}
+
+/// A scheduled delivery whose time has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueStep {
+    /// Which.
+    pub id: DeliveryId,
+    /// The name of its receiver.
+    pub receiver: String,
+    /// Of which characteristic.
+    pub characteristic_id: CharacteristicId,
+    /// How severe the episode was when the notice was made; `None`: it was made before that was kept.
+    pub severity: Option<Severity>,
+}
+
+/// What becomes of a scheduled delivery whose time has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begin {
+    /// Which.
+    pub id: DeliveryId,
+    /// A silence holds it back; `None`: it is due.
+    pub held: Option<Hold>,
 }
 
 /// What one process asks for in a turn at the ledger.
@@ -83,6 +159,8 @@ pub struct Leased {
     pub recipient: String,
     /// Of the escalation.
     pub step: u32,
+    /// The number of the reminder; 0: it is none.
+    pub reminder: u32,
     /// What the receiver is told, as JSON.
     pub body: Arc<str>,
 }
@@ -155,9 +233,13 @@ pub struct DeliveryRecord {
     pub recipient: String,
     /// Of the escalation.
     pub step: u32,
+    /// The number of the reminder; 0: it is none.
+    pub reminder: u32,
+    /// The silence that holds it back, or did.
+    pub silence_id: Option<SilenceId>,
     /// How far it is.
     pub state: DeliveryState,
-    /// Why it ended like that.
+    /// Why it ended, or waits, like that.
     pub reason: Option<String>,
     /// Attempts begun.
     pub attempts: u32,
@@ -252,8 +334,8 @@ impl Store {
         read!(self, log::episode_events((after, until), limit))
     }
 
-    /// Stores notices and their deliveries, and moves the cursor from one position to another, all or nothing. Says
-    /// whether it did: the cursor may stand somewhere else by now, if another process was first.
+    /// Stores notices and their deliveries, and moves the cursor from one position to another, all or nothing. `None`: it
+    /// did not, since the cursor stands somewhere else by now: another process was first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -261,7 +343,7 @@ impl Store {
         &self,
         (from, to): (u64, u64),
         notices: &[NewNotice],
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Suppressed>, StoreError> {
         let epoch = self.epoch();
         write_apart!(self, ledger::take((from, to), epoch, notices))
     }
@@ -292,15 +374,21 @@ impl Store {
         }
     }
 
-    /// Makes up to `limit` steps of escalations due whose time has come. Gives the names of their receivers.
+    /// Up to `limit` scheduled deliveries whose time has come, the oldest first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn begin_scheduled(&self, limit: u32) -> Result<Vec<String>, StoreError> {
-        if !read!(self, escalation::has_scheduled())? {
-            return Ok(Vec::new());
-        }
-        write_apart!(self, escalation::begin_scheduled(limit))
+    pub async fn due_steps(&self, limit: u32) -> Result<Vec<DueStep>, StoreError> {
+        read!(self, escalation::due_steps(limit))
+    }
+
+    /// Makes scheduled deliveries due, or holds them back. A reminder waits longer where what it reminds of has not been
+    /// told yet. Gives the names of the receivers to whom something is due.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn begin_scheduled(&self, steps: &[Begin]) -> Result<Vec<String>, StoreError> {
+        write_apart!(self, escalation::begin_scheduled(steps))
     }
 
     /// Where nobody of a step was told, and nobody can be, the time of the next step of its route has come. These receivers

@@ -36,6 +36,7 @@ mod retention;
 mod rows;
 mod samples;
 mod search;
+mod silences;
 mod space;
 mod sqlite;
 mod state;
@@ -57,8 +58,8 @@ pub use head::LogHead;
 pub use idempotency::{KeptAnswer, RequestKey};
 pub use inspection::{Inspection, Unsound};
 pub use ledger::{
-    AttemptRecord, Backlog, DeliveryFilter, DeliveryRecord, Finished, LeaseRequest, Leased, NewDelivery,
-    NewNotice, NoticeRecord, Retried, Turn,
+    AttemptRecord, Backlog, Begin, DeliveryFilter, DeliveryRecord, DueStep, Finished, Hold, LeaseRequest,
+    Leased, NewDelivery, NewNotice, NoticeRecord, Retried, Suppressed, Turn,
 };
 pub use log::FirstRevisions;
 pub use retention::{RemovedOf, SampleRange};
@@ -67,6 +68,7 @@ pub use samples::{
     SampleRecord,
 };
 pub use search::{EventFilter, FoundEvents};
+pub use silences::NewSilence;
 pub use space::Space;
 pub use state::CharacteristicState;
 pub use transaction::{Elsewhere, Transaction};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use andon::domain::delivery::{AttemptOutcome, DeliveryState};
 use andon::domain::episode::EpisodeChange;
 use andon::domain::ids::DeliveryId;
+use andon::domain::rules::Severity;
 use andon::settings::Settings;
 use andon::store::{
     DeliveryFilter, Finished, LeaseRequest, Leased, NewDelivery, NewNotice, Page, Retried, Store, Turn,
@@ -42,20 +43,14 @@ impl Ledger {
             episode_id: (*episode).try_into().expect("an id"),
             characteristic_id: 1.try_into().expect("an id"),
             change: EpisodeChange::Opened,
+            severity: Severity::Critical,
             body: format!("{{\"episode\":{episode}}}"),
             routes: Vec::new(),
-            deliveries: vec![NewDelivery {
-                receiver: "scada".to_owned(),
-                recipient: String::new(),
-                route: 0,
-                step: 0,
-                after: None,
-                useful_for,
-            }],
+            deliveries: vec![NewDelivery::at_once("scada", useful_for)],
         };
         let notices: Vec<_> = episodes.iter().enumerate().map(notice).collect();
         let taken = self.store().take_notices((cursor, cursor + notices.len() as u64), &notices).await;
-        assert!(taken.expect("taken"), "the cursor stands there");
+        assert!(taken.expect("taken").is_some(), "the cursor stands there");
     }
 
     async fn turn(&self, finished: &[Finished], count: u32, lease: Duration) -> Turn {
@@ -226,7 +221,11 @@ async fn what_is_over_is_removed_when_it_has_had_its_time_and_nothing_else() {
 async fn of_two_who_take_the_same_notices_one_is_too_late() {
     let ledger = Ledger::open().await;
     ledger.take(&[1, 2], HOUR).await;
-    assert!(!ledger.store().take_notices((0, 9), &[]).await.expect("asked"), "the cursor stands at 2");
+    assert_eq!(
+        ledger.store().take_notices((0, 9), &[]).await.expect("asked"),
+        None,
+        "the cursor stands at 2"
+    );
     assert_eq!(ledger.store().notify_cursor().await.expect("a cursor"), 2);
 }
 

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, PartialSchema as _, ToSchema};
 
 use crate::broadcast::Broadcaster;
 use crate::clock::Clock;
-use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId, SampleId, ViolationId};
+use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId, SampleId, SilenceId, ViolationId};
 use crate::health::Health;
 use crate::http::InputSettings;
 use crate::http::admission::Admitted;
@@ -164,7 +164,7 @@ macro_rules! ids {
     )*};
 }
 
-ids! { CharacteristicId: 1, SampleId: 1, ViolationId: 4, EpisodeId: 1, DeliveryId: 1, ConnectionNumber: 1, }
+ids! { CharacteristicId: 1, SampleId: 1, ViolationId: 4, EpisodeId: 1, DeliveryId: 1, SilenceId: 1, ConnectionNumber: 1, }
 
 impl Takes for Admitted {
     fn tell(contract: &mut Contract) {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::domain::delivery::{AttemptOutcome, DeliveryState};
 use crate::domain::episode::EpisodeChange;
-use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId, ViolationId};
+use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId, SilenceId, ViolationId};
 use crate::protocol::time;
 
 /// One notice to one receiver.
@@ -28,8 +28,12 @@ pub struct DeliveryView {
     pub recipient: Option<String>,
     /// Of the escalation; 0: the first.
     pub step: u32,
+    /// The number of the reminder; 0: it is none.
+    pub reminder: u32,
+    /// The silence that holds it back, or did.
+    pub silence_id: Option<SilenceId>,
     pub state: DeliveryState,
-    /// Why it ended like that.
+    /// Why it ended, or waits, like that.
     pub reason: Option<String>,
     /// Attempts begun.
     pub attempt_total: u32,

@@ -14,6 +14,7 @@ mod limits;
 mod query;
 mod run_length;
 mod sample;
+mod silence;
 mod stream;
 mod violation;
 
@@ -57,6 +58,7 @@ pub use query::{
 };
 pub use run_length::{InControlArl, RulesAnswer};
 pub use sample::{BatchItem, BatchRequest, BatchView, ItemError, RecordedView, SampleRequest, SampleView};
+pub use silence::{EndSilenceQuery, SilenceQuery, SilenceRequest, SilenceView};
 pub use stream::EventStreamQuery;
 pub use violation::{
     Acknowledge, AcknowledgeEpisode, AcknowledgedItem, BatchAcknowledge, BatchAcknowledgeView, ReasonCodes,

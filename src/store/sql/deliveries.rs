@@ -12,7 +12,7 @@ use crate::store::rows::{Cause, corrupt, count, from_name, from_optional_name, i
 use crate::store::{Page, Paged, StoreError};
 
 const SELECT: &str = "SELECT d.id, d.seq, n.epoch, d.episode_id, n.characteristic_id, n.change, d.receiver, d.recipient, \
-    d.step, d.state, d.reason, d.attempts, n.at AS created_at, \
+    d.step, d.reminder, d.silence_id, d.state, d.reason, d.attempts, n.at AS created_at, \
     CASE WHEN d.state = 'scheduled' THEN d.not_before ELSE d.due_at END AS due_at, d.useful_until, d.ended_at \
     FROM deliveries d JOIN notices n ON n.seq = d.seq";
 
@@ -151,6 +151,8 @@ fn delivery_from(row: &Row) -> Result<DeliveryRecord, StoreError> {
             receiver: row.try_get("receiver")?,
             recipient: row.try_get("recipient")?,
             step: count(row.try_get("step")?)?,
+            reminder: count(row.try_get("reminder")?)?,
+            silence_id: row.try_get::<Option<i64>, _>("silence_id")?.map(id).transpose()?,
             state: from_name(row.try_get("state")?)?,
             reason: row.try_get("reason")?,
             attempts: count(row.try_get("attempts")?)?,

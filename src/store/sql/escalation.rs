@@ -1,33 +1,40 @@
-//! Steps of escalations in the delivery ledger: stored with their notice, begun at their time, superseded by an answer.
+//! What is scheduled in the delivery ledger, steps of escalations above all: stored with their notice, begun at their time,
+//! superseded by an answer.
 //!
-//! Until its time has come, a step stands in nobody's way: it is no part of the order in which a recipient hears.
+//! Until its time has come, it stands in nobody's way: it is no part of the order in which a recipient hears.
 
 use sqlx::QueryBuilder;
 
 use super::ledger::{CHUNK, hold, make_oldest_due};
-use super::{Connection, Db, NOW, push_ids};
+use super::{Connection, Db, NOW, push_ids, reminders};
 use crate::store::StoreError;
-use crate::store::ledger::NewNotice;
-use crate::store::rows::name_of;
+use crate::store::ledger::{Begin, DueStep, NewNotice};
+use crate::store::rows::{Cause, corrupt, from_optional_name, id, name_of};
 
-/// Of a step that is scheduled twice for an episode and a recipient the newer notice is told, at the earlier time.
+/// Of what is scheduled twice for an episode and a recipient the newer notice is told: a step at the earlier time, a
+/// reminder at its own. What a silence holds back is not told after something newer.
 pub(super) async fn renew_scheduled(
     connection: &mut Connection,
     episodes: impl Iterator<Item = i64> + Clone,
 ) -> Result<(), StoreError> {
-    let same = "o.episode_id = deliveries.episode_id AND o.receiver = deliveries.receiver \
-        AND o.recipient = deliveries.recipient AND o.step = deliveries.step AND o.state = 'scheduled' \
-        AND o.ended_at IS NULL";
+    let to_same = "o.receiver = deliveries.receiver AND o.recipient = deliveries.recipient AND o.step = deliveries.step \
+        AND (o.reminder > 0) = (deliveries.reminder > 0)";
+    let same = format!(
+        "o.episode_id = deliveries.episode_id AND {to_same} AND o.state = 'scheduled' AND o.ended_at IS NULL"
+    );
     let mut update = QueryBuilder::<Db>::new(format!(
         "UPDATE deliveries SET not_before = (SELECT MIN(o.not_before) FROM deliveries o WHERE {same}) \
-         WHERE state = 'scheduled' AND ended_at IS NULL AND episode_id IN "
+         WHERE state = 'scheduled' AND ended_at IS NULL AND reminder = 0 AND episode_id IN "
     ));
     push_ids(&mut update, "(", episodes.clone());
     update.build().execute(&mut *connection).await?;
     let mut update = QueryBuilder::<Db>::new(format!(
         "UPDATE deliveries SET state = 'superseded', reason = 'a newer notice', ended_at = {NOW} \
          WHERE state = 'scheduled' AND ended_at IS NULL \
-         AND EXISTS (SELECT 1 FROM deliveries o WHERE {same} AND o.seq > deliveries.seq) AND episode_id IN "
+         AND (EXISTS (SELECT 1 FROM deliveries o WHERE {same} AND o.seq > deliveries.seq) \
+           OR (step = 0 AND reminder = 0 AND EXISTS (SELECT 1 FROM notices n JOIN deliveries o ON o.seq = n.seq \
+             WHERE n.episode_id = deliveries.episode_id AND n.seq > deliveries.seq AND {to_same} \
+             AND o.state NOT IN ('scheduled', 'suppressed')))) AND episode_id IN "
     ));
     push_ids(&mut update, "(", episodes);
     update.build().execute(connection).await?;
@@ -79,7 +86,8 @@ pub(super) async fn supersede(connection: &mut Connection, answers: &[&NewNotice
     });
     update.push(format!(
         ") UPDATE deliveries SET state = 'superseded', reason = a.reason, due_at = NULL, ended_at = {NOW} FROM a \
-         WHERE deliveries.episode_id = a.episode AND deliveries.seq < a.seq AND deliveries.step > 0 \
+         WHERE deliveries.episode_id = a.episode AND deliveries.seq < a.seq \
+         AND (deliveries.step > 0 OR deliveries.reminder > 0 OR deliveries.state = 'scheduled') \
          AND deliveries.ended_at IS NULL AND deliveries.state <> 'leased' RETURNING deliveries.id"
     ));
     let ids: Vec<i64> = update.build_query_scalar().fetch_all(&mut *connection).await?;
@@ -89,39 +97,56 @@ pub(super) async fn supersede(connection: &mut Connection, answers: &[&NewNotice
     make_oldest_due(connection, ids.into_iter()).await
 }
 
-/// Steps whose time has come.
-fn is_time() -> String {
-    format!("state = 'scheduled' AND not_before <= {NOW}")
-}
-
-pub async fn has_scheduled(connection: &mut Connection) -> Result<bool, StoreError> {
-    let select = format!("SELECT id FROM deliveries WHERE {} LIMIT 1", is_time());
-    let found: Option<i64> = sqlx::query_scalar(&select).fetch_optional(connection).await?;
-    Ok(found.is_some())
-}
-
-pub async fn begin_scheduled(connection: &mut Connection, limit: u32) -> Result<Vec<String>, StoreError> {
-    hold(connection).await?;
-    let update = format!(
-        "UPDATE deliveries SET state = 'pending' WHERE id IN \
-         (SELECT id FROM deliveries WHERE {} ORDER BY not_before LIMIT $1) RETURNING id, receiver",
-        is_time()
+pub async fn due_steps(connection: &mut Connection, limit: u32) -> Result<Vec<DueStep>, StoreError> {
+    let select = format!(
+        "SELECT d.id, d.receiver, n.characteristic_id, n.severity FROM deliveries d JOIN notices n ON n.seq = d.seq \
+         WHERE d.state = 'scheduled' AND d.not_before <= {NOW} ORDER BY d.not_before, d.id LIMIT $1"
     );
     let limit = i64::from(limit).min(CHUNK as i64);
-    let begun: Vec<(i64, String)> = sqlx::query_as(&update).bind(limit).fetch_all(&mut *connection).await?;
-    if begun.is_empty() {
-        return Ok(Vec::new());
+    let rows: Vec<(i64, String, i64, Option<String>)> =
+        sqlx::query_as(&select).bind(limit).fetch_all(connection).await?;
+    let step = |(row_id, receiver, characteristic_id, severity): (i64, _, i64, Option<String>)| {
+        let read = || -> Result<_, Cause> {
+            let severity = from_optional_name(severity.as_deref())?;
+            Ok(DueStep { id: id(row_id)?, receiver, characteristic_id: id(characteristic_id)?, severity })
+        };
+        corrupt("deliveries", row_id, read())
+    };
+    rows.into_iter().map(step).collect()
+}
+
+pub async fn begin_scheduled(
+    connection: &mut Connection,
+    steps: &[Begin],
+) -> Result<Vec<String>, StoreError> {
+    hold(connection).await?;
+    for Begin { id, held } in steps {
+        let Some(held) = held else { continue };
+        let update = "UPDATE deliveries SET not_before = $1, useful_until = useful_until + $1 - not_before, silence_id = $2, \
+            reason = $3 WHERE id = $4 AND state = 'scheduled' AND not_before < $1";
+        let query = sqlx::query(update).bind(held.until.timestamp_micros()).bind(held.silence.get());
+        query.bind(held.reason.as_str()).bind(id.get()).execute(&mut *connection).await?;
     }
-    make_oldest_due(connection, begun.iter().map(|(id, _)| *id)).await?;
-    Ok(begun.into_iter().map(|(_, receiver)| receiver).collect())
+    let due: Vec<_> = steps.iter().filter(|step| step.held.is_none()).map(|step| step.id.get()).collect();
+    reminders::postpone(connection, &due).await?;
+    let mut update = QueryBuilder::<Db>::new(format!(
+        "UPDATE deliveries SET state = 'pending', reason = NULL WHERE state = 'scheduled' AND not_before <= {NOW} AND id IN "
+    ));
+    push_ids(&mut update, "(", due.into_iter());
+    update.push(" RETURNING id, receiver");
+    let begun: Vec<(i64, String)> = update.build_query_as().fetch_all(&mut *connection).await?;
+    let (ids, receivers): (Vec<_>, Vec<_>) = begun.into_iter().unzip();
+    reminders::schedule(connection, &ids).await?;
+    make_oldest_due(connection, ids.into_iter()).await?;
+    Ok(receivers)
 }
 
 /// Steps that are not waited for any longer: of the step before, of the same route, nobody was told and nobody can be.
 fn push_to_hasten(query: &mut QueryBuilder<Db>, out_of_reach: &[String]) {
-    let before =
-        "SELECT 1 FROM deliveries s WHERE s.seq = d.seq AND s.route = d.route AND s.step = d.step - 1";
+    let before = "SELECT 1 FROM deliveries s WHERE s.seq = d.seq AND s.route = d.route AND s.step = d.step - 1 \
+        AND s.reminder = 0";
     query.push(format!(
-        "d.state = 'scheduled' AND d.not_before > {NOW} AND EXISTS ({before}) AND NOT EXISTS ({before} \
+        "d.state = 'scheduled' AND d.reminder = 0 AND d.not_before > {NOW} AND EXISTS ({before}) AND NOT EXISTS ({before} \
          AND s.state NOT IN ('dead', 'expired') \
          AND NOT (s.ended_at IS NULL AND s.state <> 'scheduled' AND s.receiver IN (''"
     ));

@@ -11,17 +11,19 @@ use std::time::Duration;
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Connection, Db, LEASING, LOCKING, NOW, Row, escalation, push_ids};
+use super::{Connection, Db, LEASING, LOCKING, NOW, Row, escalation, push_ids, reminders, silences};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::{DeliveryId, EpisodeId};
 use crate::store::StoreError;
-use crate::store::ledger::{Finished, LeaseRequest, Leased, NewDelivery, NewNotice, Retried, Turn};
+use crate::store::ledger::{
+    Finished, LeaseRequest, Leased, NewDelivery, NewNotice, Retried, Suppressed, Turn,
+};
 use crate::store::rows::{Cause, corrupt, count, id, name_of};
 
 /// Rows of one statement: far below the 32,766 values that SQLite takes.
 pub(super) const CHUNK: usize = 1_000;
 
-fn micros(duration: Duration) -> i64 {
+pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
 }
 
@@ -42,68 +44,112 @@ pub async fn take(
     (from, to): (u64, u64),
     epoch: &str,
     notices: &[NewNotice],
-) -> Result<bool, StoreError> {
+) -> Result<Option<Suppressed>, StoreError> {
     if hold(connection).await? != from {
-        return Ok(false);
+        return Ok(None);
     }
     for notices in notices.chunks(CHUNK) {
         let mut insert = QueryBuilder::<Db>::new(
-            "INSERT INTO notices (seq, epoch, episode_id, characteristic_id, change, body, routes, deliveries, at) ",
+            "INSERT INTO notices \
+             (seq, epoch, episode_id, characteristic_id, change, severity, body, routes, deliveries, at) ",
         );
         insert.push_values(notices, |mut row, notice| {
             row.push_bind(notice.seq as i64).push_bind(epoch).push_bind(notice.episode_id.get());
             row.push_bind(notice.characteristic_id.get()).push_bind(name_of(&notice.change));
-            row.push_bind(notice.body.as_str());
+            row.push_bind(name_of(&notice.severity)).push_bind(notice.body.as_str());
             row.push_bind(serde_json::to_string(&notice.routes).expect("words encode"));
             row.push_bind(notice.deliveries.len() as i64).push(NOW);
         });
         insert.build().execute(&mut *connection).await?;
     }
-    let of = |notice: &NewNotice, delivery: &NewDelivery| (notice.seq, notice.episode_id, delivery.clone());
+    let of = |notice: &NewNotice, delivery: &NewDelivery| {
+        let is_held = delivery.held.is_some() && !notice.change.is_answer();
+        (notice.seq, notice.episode_id, is_held, delivery.clone())
+    };
     let deliveries: Vec<_> =
         notices.iter().flat_map(|n| n.deliveries.iter().map(move |d| of(n, d))).collect();
+    let mut suppressed = Suppressed::default();
     for deliveries in deliveries.chunks(CHUNK) {
         let ids = insert_waiting(connection, deliveries).await?;
+        suppressed.inhibited += suppress_lesser(connection, deliveries).await?;
+        reminders::schedule(connection, &ids).await?;
         make_oldest_due(connection, ids.into_iter()).await?;
     }
     let (answers, news): (Vec<_>, Vec<_>) = notices.iter().partition(|notice| notice.change.is_answer());
     for answers in answers.chunks(CHUNK) {
         escalation::supersede(connection, answers).await?;
         escalation::tell_whoever_was_called(connection, answers).await?;
+        suppressed.silenced += silences::suppress_answers(connection, answers).await?;
     }
     for news in news.chunks(CHUNK) {
         escalation::renew_scheduled(connection, news.iter().map(|notice| notice.episode_id.get())).await?;
     }
     sqlx::query("UPDATE notify_cursor SET seq = $1").bind(to as i64).execute(connection).await?;
-    Ok(true)
+    Ok(Some(suppressed))
 }
 
-async fn insert_waiting(
-    connection: &mut Connection,
-    deliveries: &[(u64, EpisodeId, NewDelivery)],
-) -> Result<Vec<i64>, StoreError> {
+/// A delivery of a notice and of an episode, and whether a silence holds it back.
+type Waiting = (u64, EpisodeId, bool, NewDelivery);
+
+async fn insert_waiting(connection: &mut Connection, deliveries: &[Waiting]) -> Result<Vec<i64>, StoreError> {
     let mut insert = QueryBuilder::<Db>::new(
-        "INSERT INTO deliveries \
-         (seq, episode_id, receiver, recipient, route, step, state, attempts, not_before, useful_until) ",
+        "INSERT INTO deliveries (seq, episode_id, receiver, recipient, route, step, state, attempts, not_before, \
+         useful_until, remind_after, silence_id, reason) ",
     );
-    insert.push_values(deliveries, |mut row, (seq, episode, delivery)| {
+    insert.push_values(deliveries, |mut row, (seq, episode, is_held, delivery)| {
         row.push_bind(*seq as i64).push_bind(episode.get()).push_bind(delivery.receiver.as_str());
         row.push_bind(delivery.recipient.as_str());
         row.push_bind(i64::from(delivery.route)).push_bind(i64::from(delivery.step));
-        row.push(if delivery.after.is_some() { "'scheduled'" } else { "'pending'" }).push("0");
-        match delivery.after {
-            Some(after) => {
-                row.push(NOW).push_unseparated(" + ").push_bind_unseparated(micros(after));
+        let is_scheduled = *is_held || delivery.after.is_some();
+        row.push(if is_scheduled { "'scheduled'" } else { "'pending'" }).push("0");
+        let held = delivery.held.as_ref();
+        let until = held.filter(|_| *is_held).map(|held| held.until.timestamp_micros());
+        let after = delivery.after.unwrap_or_default();
+        // What is held back begins as long after the silence as it would have after the notice.
+        let mut push_begin = |plus: Duration| match until {
+            Some(until) => {
+                row.push_bind(until.saturating_add(micros(plus)));
             }
             None => {
-                row.push("NULL");
+                row.push(NOW).push_unseparated(" + ").push_bind_unseparated(micros(plus));
             }
-        }
-        let useful_for = delivery.useful_for.saturating_add(delivery.after.unwrap_or_default());
-        row.push(NOW).push_unseparated(" + ").push_bind_unseparated(micros(useful_for));
+        };
+        push_begin(after);
+        push_begin(after.saturating_add(delivery.useful_for));
+        row.push_bind(delivery.remind_after.map(micros));
+        row.push_bind(held.map(|held| held.silence.get()));
+        row.push_bind(held.map(|held| held.reason.as_str()));
     });
     insert.push(" RETURNING id");
     Ok(insert.build_query_scalar().fetch_all(connection).await?)
+}
+
+/// What is less severe than the episode goes to nobody who has heard of the episode when it was as severe as it is. Returns
+/// how many.
+async fn suppress_lesser(connection: &mut Connection, deliveries: &[Waiting]) -> Result<u64, StoreError> {
+    let lesser: Vec<_> = deliveries.iter().filter(|(.., delivery)| delivery.is_lesser).collect();
+    if lesser.is_empty() {
+        return Ok(0);
+    }
+    let mut update = QueryBuilder::<Db>::new("WITH l (seq, receiver, recipient) AS (");
+    update.push_values(lesser, |mut row, (seq, .., delivery)| {
+        row.push("CAST(").push_bind_unseparated(*seq as i64).push_unseparated(" AS BIGINT)");
+        row.push("CAST(").push_bind_unseparated(delivery.receiver.as_str()).push_unseparated(" AS TEXT)");
+        row.push("CAST(").push_bind_unseparated(delivery.recipient.as_str()).push_unseparated(" AS TEXT)");
+    });
+    update.push(format!(
+        ") UPDATE deliveries SET state = 'suppressed', ended_at = {NOW}, \
+         reason = 'inhibited: it has heard of something more severe in this episode' \
+         FROM l WHERE deliveries.seq = l.seq AND deliveries.receiver = l.receiver AND deliveries.recipient = l.recipient \
+         AND deliveries.ended_at IS NULL AND deliveries.attempts = 0 \
+         AND EXISTS (SELECT 1 FROM notices now JOIN notices n ON n.episode_id = now.episode_id AND n.seq < now.seq \
+           AND n.severity = now.severity \
+           JOIN deliveries o ON o.seq = n.seq AND o.receiver = l.receiver AND o.recipient = l.recipient \
+           WHERE now.seq = l.seq AND (o.attempts > 0 OR o.state NOT IN ('superseded', 'suppressed'))) \
+         RETURNING deliveries.id"
+    ));
+    let ids: Vec<i64> = update.build_query_scalar().fetch_all(connection).await?;
+    Ok(ids.len() as u64)
 }
 
 pub async fn turn(
@@ -142,7 +188,7 @@ async fn record(connection: &mut Connection, finished: &[Finished]) -> Result<()
     });
     let is_useless = format!("{NOW} + f.wait >= deliveries.useful_until");
     // Meanwhile somebody has answered: nobody else has to be called.
-    let is_answered = "deliveries.step > 0 AND EXISTS (SELECT 1 FROM notices n \
+    let is_answered = "(deliveries.step > 0 OR deliveries.reminder > 0) AND EXISTS (SELECT 1 FROM notices n \
         WHERE n.episode_id = deliveries.episode_id AND n.seq > deliveries.seq \
         AND n.change IN ('acknowledged', 'closed'))";
     let ends = format!("f.wait IS NULL OR {is_useless} OR ({is_answered})");
@@ -230,7 +276,7 @@ async fn lease(
     });
     insert.build().execute(&mut *connection).await?;
     let mut select = QueryBuilder::<Db>::new(
-        "SELECT d.id, d.attempts, d.seq, n.epoch, d.recipient, d.step, n.body FROM deliveries d \
+        "SELECT d.id, d.attempts, d.seq, n.epoch, d.recipient, d.step, d.reminder, n.body FROM deliveries d \
          JOIN notices n ON n.seq = d.seq WHERE d.id IN ",
     );
     push_ids(&mut select, "(", taken.iter().map(|(id, _)| *id));
@@ -257,6 +303,7 @@ fn leased_from(row: &Row) -> Result<Leased, StoreError> {
             epoch: row.try_get("epoch")?,
             recipient: row.try_get("recipient")?,
             step: count(row.try_get("step")?)?,
+            reminder: count(row.try_get("reminder")?)?,
             body: row.try_get::<&str, _>("body")?.into(),
         })
     };

@@ -17,8 +17,10 @@ pub(in crate::store) mod ledger;
 pub(in crate::store) mod log;
 pub(in crate::store) mod phases;
 pub(in crate::store) mod reason_codes;
+pub(in crate::store) mod reminders;
 pub(in crate::store) mod retention;
 pub(in crate::store) mod samples;
+pub(in crate::store) mod silences;
 pub(in crate::store) mod state;
 pub(in crate::store) mod violations;
 

@@ -185,24 +185,18 @@ mod tests {
         let url = format!("sqlite://{}", directory.path().join("andon.db").display());
         let (store, _handover) =
             Store::open(&Settings { url, ..Settings::default() }).await.expect("the store opens");
-        let delivery = NewDelivery {
-            receiver: "scada".to_owned(),
-            recipient: String::new(),
-            route: 0,
-            step: 0,
-            after: None,
-            useful_for: Duration::from_secs(3_600),
-        };
+        let delivery = NewDelivery::at_once("scada", Duration::from_secs(3_600));
         let notice = NewNotice {
             seq: 1,
             episode_id: 1.try_into().expect("an id"),
             characteristic_id: 1.try_into().expect("an id"),
             change: crate::domain::episode::EpisodeChange::Opened,
+            severity: crate::domain::rules::Severity::Critical,
             body: "{}".to_owned(),
             routes: Vec::new(),
             deliveries: vec![delivery],
         };
-        assert!(store.take_notices((0, 1), &[notice]).await.expect("taken"));
+        assert!(store.take_notices((0, 1), &[notice]).await.expect("taken").is_some());
         let times = async || {
             let (delivery, _) =
                 store.delivery(1.try_into().expect("an id")).await.expect("read").expect("there");

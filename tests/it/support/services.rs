@@ -78,7 +78,10 @@ impl TestServices {
 pub async fn tell_nobody(store: &Store) {
     let (from, to) =
         (store.notify_cursor().await.expect("a cursor"), store.head().await.expect("a head").seq);
-    assert!(store.take_notices((from, to), &[]).await.expect("the ledger takes them"), "nobody else does");
+    assert!(
+        store.take_notices((from, to), &[]).await.expect("the ledger takes them").is_some(),
+        "nobody else does"
+    );
 }
 
 impl Services {
