@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info, info_span, warn};
 
-pub use explanation::{Asked, ExplainError, Explained, explain};
+pub use explanation::{Asked, ExplainError, Explained, WouldBeTold, explain};
 pub use inspection::inspect;
 pub use maintenance::{Renewal, renew_epoch};
 pub use trial::{Tried, try_receiver};

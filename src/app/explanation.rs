@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::clock::Clock;
 use crate::domain::episode::EpisodeChange;
 use crate::domain::rules::Severity;
+use crate::domain::silence::{Alarm, Silence};
 use crate::notify::{self, OwnNotifiers, Plan, RouteVerdict, Subject, Surroundings};
 use crate::settings::Settings;
 use crate::store::{Inspection, StoreError};
@@ -34,8 +35,23 @@ pub struct Explained {
     pub name: String,
     /// Of each route, whether it matches and why not, and its receivers.
     pub routes: Vec<(String, Vec<String>)>,
-    /// Who is told: the receiver, the step, and how long after.
-    pub told: Vec<(String, u32, Option<Duration>)>,
+    /// Who is told.
+    pub told: Vec<WouldBeTold>,
+}
+
+/// Somebody who would be told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WouldBeTold {
+    /// The receiver.
+    pub receiver: String,
+    /// At which step.
+    pub step: u32,
+    /// How long after; `None`: at once.
+    pub after: Option<Duration>,
+    /// How long after that they are reminded, and so on; `None`: never.
+    pub remind_after: Option<Duration>,
+    /// What holds it back then.
+    pub silence: Option<Silence>,
 }
 
 /// Why it cannot be explained.
@@ -61,7 +77,8 @@ pub async fn explain(settings: &Settings, asked: Asked) -> Result<Explained, Exp
     let at = asked.at.unwrap_or_else(|| clock.now());
     let surroundings = Surroundings::without_pictures(clock, settings.site.clone());
     let plan = Plan::new(settings.notify.clone(), OwnNotifiers::new(), &surroundings)?;
-    let found = Inspection::open(&settings.store).await?.characteristic(&asked.characteristic).await?;
+    let mut inspection = Inspection::open(&settings.store).await?;
+    let found = inspection.characteristic(&asked.characteristic).await?;
     let record = found.ok_or_else(|| ExplainError::Unknown(asked.characteristic.clone()))?;
     let definition = &record.characteristic.definition;
     let decision = plan.routes().decide(&Subject {
@@ -76,6 +93,25 @@ pub async fn explain(settings: &Settings, asked: Asked) -> Result<Explained, Exp
     });
     let verdict = |verdict: &RouteVerdict| verdict.to_string();
     let routes = decision.routes.iter().map(verdict).zip(plan.routes().receivers()).collect();
-    let told = decision.told.iter().map(|it| (it.receiver.to_owned(), it.step, it.after)).collect();
+    let silences = inspection.silences().await?;
+    let alarm = Alarm {
+        characteristic_id: record.characteristic.id,
+        group: definition.group.as_deref(),
+        tags: &definition.tags,
+        severity: Some(asked.severity),
+    };
+    let told = decision.told.iter().map(|told| {
+        let holds = |it: &&Silence| {
+            it.created_at <= at && at < it.ends_at && it.silenced.covers(&alarm, told.receiver)
+        };
+        WouldBeTold {
+            receiver: told.receiver.to_owned(),
+            step: told.step,
+            after: told.after,
+            remind_after: told.remind_after,
+            silence: silences.iter().find(holds).cloned(),
+        }
+    });
+    let told = told.collect();
     Ok(Explained { name: definition.name.clone(), routes, told })
 }

@@ -7,9 +7,10 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::epoch::DatabaseArgs;
 use super::lines::printable;
-use crate::app::{Asked, explain};
+use crate::app::{Asked, WouldBeTold, explain};
 use crate::domain::episode::EpisodeChange;
 use crate::domain::rules::Severity;
+use crate::domain::silence::Silence;
 use crate::settings::Settings;
 
 /// What `andon routes` takes.
@@ -96,17 +97,22 @@ pub async fn run(arguments: RoutesArgs) -> anyhow::Result<()> {
     if explained.told.is_empty() {
         writeln!(out, "nobody is told")?;
     }
-    for (receiver, step, after) in &explained.told {
+    for WouldBeTold { receiver, step, after, remind_after, silence } in &explained.told {
         match after {
-            None => writeln!(out, "{receiver} is told at once")?,
+            None => write!(out, "{receiver} is told at once")?,
             Some(after) => {
-                writeln!(
-                    out,
-                    "{receiver} is told after {} s without an answer (step {step})",
-                    after.as_secs()
-                )?;
+                let seconds = after.as_secs();
+                write!(out, "{receiver} is told after {seconds} s without an answer (step {step})")?;
             }
         }
+        if let Some(wait) = remind_after {
+            write!(out, ", and again every {} s until somebody answers", wait.as_secs())?;
+        }
+        if let Some(Silence { id, author, reason, ends_at, .. }) = silence {
+            let why = printable(reason);
+            write!(out, "; held back until {ends_at} by silence {id} of {}: {why}", printable(author))?;
+        }
+        writeln!(out)?;
     }
     Ok(())
 }

@@ -2,16 +2,19 @@
 
 use actix_web::web::{Data, Path};
 
+use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::{DeliveryId, ViolationId};
 use crate::http::answer::Done;
 use crate::http::auth::{Authorized, Operate, Read};
+use crate::http::body::Json;
 use crate::http::error::{ApiError, Kind};
 use crate::http::input::{self, NoQuery, Query, page, page_of};
-use crate::notify::{Plan, delivery_name};
+use crate::notify::{MOST_REPLAYED, Plan, delivery_name};
 use crate::protocol::rest::{
-    AttemptView, DeliveryDetailView, DeliveryQuery, DeliveryView, NoticeView, PageQuery, PageView, WhyView,
+    AttemptView, DeliveryDetailView, DeliveryQuery, DeliveryView, NoticeView, PageQuery, PageView,
+    ReplayRequest, ReplayView, WhyView,
 };
-use crate::store::{AttemptRecord, DeliveryFilter, DeliveryRecord, NoticeRecord, Retried, Store};
+use crate::store::{AttemptRecord, DeliveryFilter, DeliveryRecord, NoticeRecord, Replay, Retried, Store};
 
 /// Notices of an episode that are told at once.
 pub(super) const NOTICES: u32 = 100;
@@ -68,6 +71,39 @@ pub async fn retry(
     }
     let (delivery, _) = store.delivery(*id).await?.ok_or_else(|| unknown(*id))?;
     Ok(Done(view(delivery)))
+}
+
+/// `POST /deliveries/replay`.
+pub async fn replay(
+    _: Authorized<Operate>,
+    store: Data<Store>,
+    plan: Data<Plan>,
+    times: Data<input::Settings>,
+    body: Json<ReplayRequest>,
+    _: NoQuery,
+) -> Result<Done<ReplayView>, ApiError> {
+    let ReplayRequest { receiver, from, to, states } = body.0;
+    let refused = |field: &str, text: String| ApiError::field(Kind::InvalidField, format!("/{field}"), text);
+    let missing = |field| refused(field, format!("{field} is required"));
+    let from = times.field("from", Some(&from))?.ok_or_else(|| missing("from"))?;
+    let to = times.field("to", Some(&to))?.ok_or_else(|| missing("to"))?;
+    let states = states.unwrap_or_else(|| vec![DeliveryState::Dead, DeliveryState::Expired]);
+    let is_told = |state: &DeliveryState| {
+        matches!(state, DeliveryState::Delivered | DeliveryState::Dead | DeliveryState::Expired)
+    };
+    if states.is_empty() || !states.iter().all(is_told) {
+        return Err(refused("states", "states must be some of delivered, dead and expired".to_owned()));
+    }
+    if plan.receivers().named(&receiver).is_none() {
+        return Err(refused("receiver", format!("there is no receiver {receiver:?} in the settings")));
+    }
+    match plan.replay(&store, Replay { receiver, from, to, states }).await? {
+        Some(deliveries) => Ok(Done(ReplayView { deliveries })),
+        None => {
+            let text = format!("there are more than {MOST_REPLAYED} from then to then: name a shorter time");
+            Err(refused("to", text))
+        }
+    }
 }
 
 /// `GET /violations/{id}/deliveries`: of the notices that came after it, of its episode; newest first.
@@ -166,6 +202,7 @@ fn view(record: DeliveryRecord) -> DeliveryView {
         step: record.step,
         reminder: record.reminder,
         silence_id: record.silence_id,
+        digest_id: record.digest_id,
         state: record.state,
         reason: record.reason,
         attempt_total: record.attempts,

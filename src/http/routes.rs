@@ -255,6 +255,11 @@ fn deliveries() -> Vec<Operation> {
     let operations = [
         get("/api/v1/deliveries", "list_deliveries", deliveries::list)
             .says("Lists deliveries", "Notices to receivers, each tried until it is over; newest first."),
+        post("/api/v1/deliveries/replay", "replay_deliveries", deliveries::replay).says(
+            "Tells a receiver anew what has ended in a stretch of time",
+            "Each delivery under its name, and those about one episode in their order: for a receiver that has lost what it \
+             took, or could not be told. At most 10,000 at a time.",
+        ),
         get("/api/v1/deliveries/{id}", "get_delivery", deliveries::one)
             .says("Tells one delivery", "With its attempts.")
             .refuses(&[Kind::UnknownDelivery]),

@@ -105,12 +105,17 @@ async fn check_all(notifier: &dyn AlertNotifier, far_end: &dyn FarEnd) -> Result
     checks.at_once().await?;
     checks.hostile().await?;
     made.extend([TAKEN, REPEATED, AT_ONCE, HOSTILE]);
+    if notifier.tells_several() {
+        checks.together().await?;
+        made.push(TOGETHER);
+    }
     Ok(made)
 }
 
 const TAKEN: &str = "what the far end takes is a success, for each kind of notice";
 const REPEATED: &str = "a repetition has the same name";
 const AT_ONCE: &str = "several alerts at a time all arrive";
+const TOGETHER: &str = "several notices in one message arrive as one";
 const HOSTILE: &str = "whatever a characteristic is called, its alert arrives";
 const CUT_SHORT: &str = "an attempt that is cut short leaves the notifier usable";
 
@@ -231,6 +236,18 @@ impl Checks<'_> {
             .collect();
         let all = join_all(alerts.iter().map(|alert| self.must_arrive(AT_ONCE, alert))).await;
         all.into_iter().collect()
+    }
+
+    async fn together(&self) -> Result<(), Broken> {
+        let mut alert = self.alert("contract-together", EpisodeChange::Opened, "Bore");
+        let others = EpisodeChange::ALL.map(|change| self.alert("", change, "Width").notice);
+        (alert.others, alert.reminder) = (others.into(), 1);
+        let before = self.far_end.taken().await.len();
+        self.must_arrive(TOGETHER, &alert).await?;
+        match self.far_end.taken().await.len() - before {
+            1 => Ok(()),
+            messages => Err(broken(TOGETHER, format!("{messages} messages"))),
+        }
     }
 
     async fn hostile(&self) -> Result<(), Broken> {

@@ -137,6 +137,10 @@ impl Deliverer {
             }
             self.metrics.rows_removed.get_or_create(&Kind { kind: "notices" }).inc_by(removed);
         }
+        if !kept.is_zero() {
+            let removed = self.store.remove_silences(kept).await?;
+            self.metrics.rows_removed.get_or_create(&Kind { kind: "silences" }).inc_by(removed);
+        }
         let backlogs = self.store.backlogs().await?;
         for receiver in self.receivers.iter() {
             let name = receiver.settings.name.as_str();

@@ -260,6 +260,7 @@ impl Dispatcher {
                 after: told.after,
                 useful_for: Duration::from_secs(60 * u64::from(settings.useful_minutes)),
                 remind_after: told.remind_after,
+                group_for: Duration::from_secs(settings.group_seconds.into()),
                 held: held.clone(),
                 is_lesser: is_lesser && told.inhibits,
             })

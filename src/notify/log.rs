@@ -6,7 +6,7 @@ use tracing::{error, info, warn};
 use crate::domain::episode::EpisodeChange;
 use crate::domain::rules::Severity;
 use crate::notify::notifier::{Alert, AlertNotifier, NotifyError, Receipt};
-use crate::notify::wording::sentence;
+use crate::notify::wording::headline;
 use crate::protocol::episode::EpisodeUpdate;
 
 /// Writes a line for each alert.
@@ -17,7 +17,7 @@ pub struct LogNotifier;
 impl AlertNotifier for LogNotifier {
     async fn notify(&self, alert: &Alert) -> Result<Receipt, NotifyError> {
         let EpisodeUpdate { change, episode, .. } = &alert.notice.update;
-        let line = sentence(&alert.notice);
+        let line = headline(alert);
         let (id, name) = (episode.id.get(), alert.delivery_id.as_str());
         match (change, episode.severity) {
             (EpisodeChange::Acknowledged | EpisodeChange::Closed, _) | (_, Severity::Info) => {

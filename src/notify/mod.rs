@@ -21,10 +21,12 @@ pub mod contract;
 mod deliverer;
 mod dispatcher;
 pub mod email;
+mod event;
 pub mod heartbeat;
 mod log;
 pub mod mqtt;
 mod notifier;
+mod rate;
 mod receivers;
 mod routes;
 mod sample;
@@ -57,7 +59,10 @@ pub use windows::{Day, NoTime, WindowSettings};
 use self::heartbeat::Heartbeat;
 use crate::domain::ids::DeliveryId;
 use crate::metrics::Metrics;
-use crate::store::{Retried, Store, StoreError};
+use crate::store::{Replay, Retried, Store, StoreError};
+
+/// Deliveries that are told anew by one request, at most.
+pub const MOST_REPLAYED: u32 = 10_000;
 
 /// Receivers and the routes to them, checked.
 #[derive(Debug, Clone)]
@@ -110,15 +115,32 @@ impl Plan {
     /// [`StoreError`].
     pub async fn retry(&self, store: &Store, id: DeliveryId) -> Result<Retried, StoreError> {
         let Some((delivery, _)) = store.delivery(id).await? else { return Ok(Retried::Unknown) };
-        let receiver = self.receivers.named(&delivery.receiver);
-        let minutes =
-            receiver.map_or_else(ReceiverSettings::default, |known| known.settings.clone()).useful_minutes;
-        let useful_for = Duration::from_secs(60 * u64::from(minutes));
-        let retried = store.retry_delivery(id, useful_for).await?;
-        if let Some(receiver) = receiver {
+        let retried = store.retry_delivery(id, self.useful_for(&delivery.receiver)).await?;
+        self.wake(&delivery.receiver);
+        Ok(retried)
+    }
+
+    /// Tells anew what has ended in a stretch of time; says how much that is. `None`: it is more than [`MOST_REPLAYED`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn replay(&self, store: &Store, replay: Replay) -> Result<Option<u64>, StoreError> {
+        let (name, useful_for) = (replay.receiver.clone(), self.useful_for(&replay.receiver));
+        let replayed = store.replay_deliveries(replay, useful_for, MOST_REPLAYED).await?;
+        self.wake(&name);
+        Ok(replayed)
+    }
+
+    fn useful_for(&self, receiver: &str) -> Duration {
+        let known = self.receivers.named(receiver).map(|known| known.settings.useful_minutes);
+        let minutes = known.unwrap_or_else(|| ReceiverSettings::default().useful_minutes);
+        Duration::from_secs(60 * u64::from(minutes))
+    }
+
+    fn wake(&self, receiver: &str) {
+        if let Some(receiver) = self.receivers.named(receiver) {
             receiver.wake.notify_one();
         }
-        Ok(retried)
     }
 }
 

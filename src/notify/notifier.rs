@@ -25,6 +25,16 @@ pub struct Alert {
     pub reminder: u32,
     /// What is new, of which episode.
     pub notice: Arc<Notice>,
+    /// What is told in the same message, oldest first; nothing, unless the notifier [`tells_several`](AlertNotifier::tells_several)
+    /// and the receiver's settings group notices or limit their rate.
+    pub others: Vec<Arc<Notice>>,
+}
+
+impl Alert {
+    /// All that it tells: what matters most, and the others.
+    pub fn notices(&self) -> impl Iterator<Item = &Notice> {
+        std::iter::once(&*self.notice).chain(self.others.iter().map(|notice| &**notice))
+    }
 }
 
 /// What a receiver answered that has taken an alert: an id of its own, a status. Kept with the attempt.
@@ -135,6 +145,11 @@ pub trait AlertNotifier: Send + Sync {
     /// the start; each must be there once. By default one without a name.
     fn recipients(&self) -> Vec<String> {
         vec![String::new()]
+    }
+
+    /// Whether one message can tell several things. By default not: then none is asked to.
+    fn tells_several(&self) -> bool {
+        false
     }
 
     /// What it does beside, from the deliverer's start until `stop`: holding a connection. By default nothing.

@@ -51,6 +51,9 @@ impl Receiver {
         if recipients.is_empty() || each_once.len() < recipients.len() || !recipients.iter().all(is_text) {
             return Err(SettingsError::Recipients(settings.name));
         }
+        if settings.group_seconds > 0 && !notifier.tells_several() {
+            return Err(SettingsError::Group(settings.name));
+        }
         Ok(Self { settings, notifier, recipients, wake: Arc::default(), is_out_of_reach: Arc::default() })
     }
 }
@@ -157,6 +160,7 @@ fn check_numbers(receiver: &ReceiverSettings) -> Result<(), SettingsError> {
         ("backoff_ms", receiver.backoff_ms),
         ("max_backoff_ms", receiver.max_backoff_ms),
         ("useful_minutes", receiver.useful_minutes.into()),
+        ("rate_seconds", receiver.rate_seconds.into()),
         ("breaker_failures", receiver.breaker_failures.into()),
         ("breaker_pause_ms", receiver.breaker_pause_ms),
     ];

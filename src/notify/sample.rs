@@ -56,6 +56,7 @@ pub fn sample_alert(delivery_id: &str, recipient: &str, change: EpisodeChange, n
         step: 0,
         reminder: 0,
         notice: Arc::new(notice),
+        others: Vec::new(),
     }
 }
 

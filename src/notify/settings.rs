@@ -83,6 +83,12 @@ pub struct ReceiverSettings {
     pub email: Option<email::Settings>,
     /// The broker that it is.
     pub mqtt: Option<mqtt::Settings>,
+    /// How long something waits for more that is told in the same message; 0: not at all.
+    pub group_seconds: u32,
+    /// The most messages in any `rate_seconds`; what is more is told in the next one. 0: as many as there are.
+    pub rate_messages: u32,
+    /// In how long.
+    pub rate_seconds: u32,
     /// Attempts at a time.
     pub concurrency: u32,
     /// How long an attempt may take.
@@ -107,6 +113,9 @@ impl Default for ReceiverSettings {
             webhook: None,
             email: None,
             mqtt: None,
+            group_seconds: 0,
+            rate_messages: 0,
+            rate_seconds: 60,
             concurrency: 4,
             timeout_ms: 30_000,
             backoff_ms: 1_000,
@@ -198,6 +207,11 @@ pub enum SettingsError {
         "the setting email.chart_timeout_ms of the receiver {0:?} in notify.receivers must be less than its timeout_ms"
     )]
     ChartTimeout(String),
+    /// Its messages tell one thing each.
+    #[error(
+        "the receiver {0:?} in notify.receivers cannot be told of several things in one message: group_seconds must be 0"
+    )]
+    Group(String),
     /// Mails that cannot be sent.
     #[error("the mails to the receiver {0:?} in notify.receivers cannot be sent")]
     Email(String, #[source] EmailError),

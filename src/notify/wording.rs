@@ -2,8 +2,21 @@
 
 use crate::domain::episode::EpisodeChange;
 use crate::domain::rules::Severity;
+use crate::notify::notifier::Alert;
 use crate::protocol::notice::Notice;
 use crate::protocol::payload::ViolationView;
+
+/// What an alert says, in a line: what matters most of it, and how much else there is.
+pub fn headline(alert: &Alert) -> String {
+    let mut line = sentence(&alert.notice);
+    if alert.reminder > 0 {
+        line.push_str(&format!(" (nobody has answered, reminder {})", alert.reminder));
+    }
+    match alert.others.len() {
+        0 => line,
+        more => format!("{line}, and {more} more"),
+    }
+}
 
 /// What has happened, in a line: whose, what, and whether that is news.
 pub fn sentence(notice: &Notice) -> String {
@@ -65,6 +78,16 @@ pub fn severity(notice: &Notice) -> &'static str {
 mod tests {
     use super::*;
     use crate::notify::sample::sample_alert;
+
+    #[test]
+    fn a_reminder_says_so_and_a_digest_how_much_it_is() {
+        let mut alert = sample_alert("d", "", EpisodeChange::Opened, "Bore");
+        alert.reminder = 2;
+        let reminded = "Bore: 1 point beyond the control limits, 74.035 mm (nobody has answered, reminder 2)";
+        assert_eq!(headline(&alert), reminded);
+        alert.others = vec![alert.notice.clone(), alert.notice.clone()];
+        assert_eq!(headline(&alert), format!("{reminded}, and 2 more"));
+    }
 
     #[test]
     fn each_kind_of_news_has_its_sentence() {

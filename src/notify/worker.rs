@@ -2,11 +2,12 @@
 //!
 //! Each receiver has its own, so that one that hangs, fails or panics takes nothing from the others.
 //!
-//! * **State**: attempts under way, what is not recorded yet, and the [`Breaker`]. All else is in the ledger.
+//! * **State**: attempts under way, what is not recorded yet, the [`Breaker`], and the [`Rate`]. All else is in the ledger.
 //! * **A turn** is one short transaction: it records what has finished and leases as much as can be sent at once. None is
 //!   open during an attempt.
 //! * **Woken** by the dispatcher, by the end of an attempt, by the time at which something is due, or by a timer.
-//! * **Full**: what cannot be sent now stays in the ledger.
+//! * **Full**: what cannot be sent now, or may not be since the [`Rate`] is used up, stays in the ledger. Where one message
+//!   can tell several things, the next one tells all that waits.
 //! * **Late**: an attempt ends with the receiver's `timeout_ms`; the lease is longer than that.
 //! * **The ledger fails**: what has finished is kept and told again; nothing is leased meanwhile.
 //! * **Dies**: leases end, or are released by the next process; what was under way is tried again under the same name.
@@ -31,6 +32,7 @@ use crate::metrics::Notifying;
 use crate::notify::backoff::wait_after;
 use crate::notify::breaker::Breaker;
 use crate::notify::notifier::{Alert, AlertNotifier, Failure, NotifyError, Receipt};
+use crate::notify::rate::Rate;
 use crate::notify::receivers::Receiver;
 use crate::protocol::notice::Notice;
 use crate::store::{Finished, LeaseRequest, Leased, Store, StoreError, Turn};
@@ -43,6 +45,8 @@ const RECORD_AGAIN: Duration = Duration::from_millis(100);
 const BEGIN_AGAIN: Duration = Duration::from_secs(1);
 /// A lease is so much longer than an attempt may take: what a turn at a busy ledger takes.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
+/// How many notices a message tells, at most.
+const MOST_AT_ONCE: u32 = 100;
 /// How much of an answer or an error is kept.
 const MOST_DETAIL: usize = 500;
 
@@ -74,6 +78,8 @@ pub(super) struct Worker {
     name: Arc<str>,
     patience: Patience,
     breaker: Breaker,
+    rate: Rate,
+    at_once: u32,
     attempts: JoinSet<Outcome>,
     under_way: HashMap<Id, UnderWay>,
     finished: Vec<Finished>,
@@ -86,6 +92,9 @@ impl Worker {
         let settings = &receiver.settings;
         let pause = Duration::from_millis(settings.breaker_pause_ms);
         let breaker = Breaker::new(settings.breaker_failures, pause);
+        let rate = Rate::new(settings.rate_messages, Duration::from_secs(settings.rate_seconds.into()));
+        let is_grouped = settings.group_seconds > 0 || settings.rate_messages > 0;
+        let at_once = if is_grouped && receiver.notifier.tells_several() { MOST_AT_ONCE } else { 1 };
         let name = Arc::from(settings.name.as_str());
         metrics.set_breaker(&name, false);
         metrics.set_backlog(&name, 0, Duration::ZERO);
@@ -96,6 +105,8 @@ impl Worker {
             metrics,
             patience,
             breaker,
+            rate,
+            at_once,
             attempts: JoinSet::new(),
             under_way: HashMap::new(),
             finished: Vec::new(),
@@ -128,10 +139,11 @@ impl Worker {
         let _ = timeout(grace, &mut beside).await; // then it is cut short
     }
 
-    fn room(&self) -> u32 {
+    fn room(&mut self) -> u32 {
         let under_way = self.under_way.len() as u32;
         let free = self.receiver.settings.concurrency.saturating_sub(under_way);
-        self.breaker.room(free, under_way, Instant::now())
+        let now = Instant::now();
+        self.rate.room(self.breaker.room(free, under_way, now), now)
     }
 
     /// Records what has finished, and begins what can be begun; says when to come back, if nothing happens before.
@@ -139,7 +151,8 @@ impl Worker {
         let now = Instant::now();
         let (count, poll) = (self.room(), now + self.patience.poll_interval);
         if count == 0 && self.finished.is_empty() {
-            return self.breaker.held_until(now).unwrap_or(poll).min(poll);
+            let held = self.breaker.held_until(now).max(self.rate.held_until(now));
+            return held.unwrap_or(poll).min(poll);
         }
         match self.record_and_lease(count).await {
             Ok(turn) => {
@@ -147,6 +160,7 @@ impl Worker {
                     info!(receiver.name = &*self.name, "the delivery ledger can be used again");
                 }
                 self.finished.clear();
+                self.rate.sent(turn.leased.len(), Instant::now());
                 for leased in turn.leased {
                     self.begin(leased);
                 }
@@ -162,7 +176,7 @@ impl Worker {
     async fn record_and_lease(&self, count: u32) -> Result<Turn, StoreError> {
         let under_way: Vec<_> = self.under_way.values().map(|under_way| under_way.leased.id).collect();
         let lease = self.timeout() + LEASE_MARGIN;
-        let wanted = LeaseRequest { count, lease, under_way: &under_way };
+        let wanted = LeaseRequest { count, at_once: self.at_once, lease, under_way: &under_way };
         self.store.take_turn(&self.name, &self.finished, &wanted).await
     }
 
@@ -317,14 +331,25 @@ async fn run_beside(notifier: Arc<dyn AlertNotifier>, stop: CancellationToken) {
 
 /// What the notifier is given.
 fn alert_of(leased: &Leased) -> serde_json::Result<Alert> {
+    let read = |body: &Arc<str>| serde_json::from_str::<Notice>(body).map(Arc::new);
+    let mut notices =
+        std::iter::once(&leased.body).chain(&leased.others).map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(Alert {
         delivery_id: super::delivery_name(&leased.epoch, leased.id),
         attempt: leased.attempt,
         recipient: leased.recipient.clone(),
         step: leased.step,
         reminder: leased.reminder,
-        notice: Arc::new(serde_json::from_str::<Notice>(&leased.body)?),
+        notice: notices.remove(headline(&notices)),
+        others: notices,
     })
+}
+
+/// Which of them matters most: the newest of the severest that somebody has to answer.
+fn headline(notices: &[Arc<Notice>]) -> usize {
+    let rank = |notice: &Notice| (!notice.update.change.is_answer(), notice.update.episode.severity);
+    let most = notices.iter().enumerate().max_by_key(|(place, notice)| (rank(notice), *place));
+    most.map_or(0, |(place, _)| place)
 }
 
 /// As much of a text as is kept, without what would break a line.

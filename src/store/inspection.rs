@@ -13,6 +13,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, PgConnection, SqliteConnection};
 
 use crate::domain::ids::CharacteristicId;
+use crate::domain::silence::Silence;
 use crate::store::{CharacteristicRecord, LogHead, Settings, Space, StoreError, postgres, space, sqlite};
 
 const LOG_PAGE: u32 = 5_000;
@@ -99,6 +100,14 @@ impl Inspection {
             Some(id) => look!(self, characteristics::one(id)),
             None => Ok(None),
         }
+    }
+
+    /// The silences that are in force, the one that ends last first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn silences(&mut self) -> Result<Vec<Silence>, StoreError> {
+        look!(self, silences::in_force())
     }
 
     /// Whether the schema is the one that this version writes.

@@ -61,6 +61,8 @@ pub struct NewDelivery {
     pub useful_for: Duration,
     /// How long after it the recipient is reminded, again and again until somebody answers; `None`: never.
     pub remind_after: Option<Duration>,
+    /// How long it waits for others that are told in the same message.
+    pub group_for: Duration,
     /// A silence that is in force: news are held back until it ends.
     pub held: Option<Hold>,
     /// Suppressed, if the recipient has heard of the episode when it was as severe before.
@@ -78,6 +80,7 @@ impl NewDelivery {
             after: None,
             useful_for,
             remind_after: None,
+            group_for: Duration::ZERO,
             held: None,
             is_lesser: false,
         }
@@ -136,8 +139,10 @@ pub struct Begin {
 /// What one process asks for in a turn at the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseRequest<'a> {
-    /// Deliveries, at most; a thousand are enough for one turn.
+    /// Messages, at most; a thousand are enough for one turn.
     pub count: u32,
+    /// How many deliveries a message may tell; 1: each has its own.
+    pub at_once: u32,
     /// How long nobody else tries them.
     pub lease: Duration,
     /// What it is still trying: a clock that was set does not make it due.
@@ -163,6 +168,8 @@ pub struct Leased {
     pub reminder: u32,
     /// What the receiver is told, as JSON.
     pub body: Arc<str>,
+    /// What it is told in the same message, in the order in which it was stored.
+    pub others: Vec<Arc<str>>,
 }
 
 /// How an attempt went.
@@ -237,6 +244,8 @@ pub struct DeliveryRecord {
     pub reminder: u32,
     /// The silence that holds it back, or did.
     pub silence_id: Option<SilenceId>,
+    /// The delivery that tells it in one message with others; `None`: it is told alone.
+    pub digest_id: Option<DeliveryId>,
     /// How far it is.
     pub state: DeliveryState,
     /// Why it ended, or waits, like that.
@@ -432,20 +441,6 @@ impl Store {
     /// [`StoreError`].
     pub async fn backlogs(&self) -> Result<HashMap<String, Backlog>, StoreError> {
         read!(self, deliveries::backlogs())
-    }
-
-    /// Makes a delivery due, whether it is over or waits, and useful for a while again: now, or when those before it about its
-    /// episode are over.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    ///
-    /// # Cancel safety
-    /// It is done all the same, by a task that nobody gives up.
-    pub async fn retry_delivery(&self, id: DeliveryId, useful_for: Duration) -> Result<Retried, StoreError> {
-        let store = self.clone();
-        let retry = async move { write_apart!(store, ledger::retry(id, useful_for)) };
-        tokio::spawn(retry).await.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
 
     /// A delivery with its attempts.

@@ -33,6 +33,7 @@ mod phases;
 mod postgres;
 mod reason_codes;
 mod retention;
+mod revival;
 mod rows;
 mod samples;
 mod search;
@@ -63,6 +64,7 @@ pub use ledger::{
 };
 pub use log::FirstRevisions;
 pub use retention::{RemovedOf, SampleRange};
+pub use revival::Replay;
 pub use samples::{
     KeyedSample, NeighbourFilter, Neighbours, RecentFilter, RecentSample, Rejudged, SampleFilter,
     SampleRecord,

@@ -54,7 +54,7 @@ impl Ledger {
     }
 
     async fn turn(&self, finished: &[Finished], count: u32, lease: Duration) -> Turn {
-        let wanted = LeaseRequest { count, lease, under_way: &[] };
+        let wanted = LeaseRequest { count, at_once: 1, lease, under_way: &[] };
         self.store().take_turn("scada", finished, &wanted).await.expect("a turn")
     }
 
@@ -125,7 +125,7 @@ async fn what_a_process_still_tries_is_not_leased_by_it_again() {
     ledger.take(&[1, 2], HOUR).await;
     let first = ledger.turn(&[], 1, Duration::ZERO).await.leased.remove(0);
     let own = [first.id];
-    let wanted = LeaseRequest { count: 9, lease: HOUR, under_way: &own };
+    let wanted = LeaseRequest { count: 9, at_once: 1, lease: HOUR, under_way: &own };
     let turn = ledger.store().take_turn("scada", &[], &wanted).await.expect("a turn");
     assert_eq!(bodies(&turn.leased), ["{\"episode\":2}"]);
 }

@@ -16,6 +16,7 @@ mod crash;
 mod crash_resume;
 mod deaf_clients;
 mod demo;
+mod digests;
 mod documents;
 mod episode_ends;
 mod episodes;

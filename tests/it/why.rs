@@ -110,6 +110,7 @@ async fn routes_are_tested_beside_the_server() {
         min_severity = \"CRITICAL\"
         receivers = [\"mes\"]
         escalate = [{ after_seconds = 900, receivers = [\"log\"] }]
+        repeat_seconds = 600
         continue = true
         [[notify.routes]]
         times = [{ days = [\"sat\", \"sun\"] }]
@@ -131,9 +132,14 @@ async fn routes_are_tested_beside_the_server() {
     assert!(is_fine, "{text}");
     assert_eq!(
         text,
-        "Bore\nroute 0 to mes: matches\nroute 1 to log: matches\nmes is told at once\n\
-         log is told after 900 s without an answer (step 1)\nlog is told at once\n"
+        "Bore\nroute 0 to mes: matches\nroute 1 to log: matches\nmes is told at once, and again every \
+         600 s until somebody answers\nlog is told after 900 s without an answer (step 1), and again every 600 s until \
+         somebody answers\nlog is told at once\n"
     );
+    let silence = json!({"receivers": ["log"], "reason": "Night", "minutes": 60, "user": "ann"});
+    assert_eq!(app.post("/silences", &silence).await.0, 201);
+    let (_, text) = tested(&["--characteristic", &id, "--severity", "CRITICAL"]).await;
+    assert!(text.contains("by silence 1 of ann: Night") && text.contains("held back until 20"), "{text}");
     let monday = "2026-01-12T12:00:00Z";
     let (_, text) = tested(&["--characteristic", "P7:bore", "--severity", "info", "--at", monday]).await;
     assert_eq!(

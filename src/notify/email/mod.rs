@@ -102,4 +102,8 @@ impl AlertNotifier for EmailNotifier {
     fn recipients(&self) -> Vec<String> {
         self.to.keys().cloned().collect()
     }
+
+    fn tells_several(&self) -> bool {
+        true
+    }
 }

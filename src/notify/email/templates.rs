@@ -13,7 +13,8 @@ use tracing::warn;
 use crate::domain::episode::EpisodeChange;
 use crate::notify::notifier::Alert;
 use crate::notify::sample::sample_alert;
-use crate::notify::wording::{precisely, sentence, severity, value};
+use crate::notify::wording::{headline, precisely, sentence, severity, value};
+use crate::protocol::notice::Notice;
 use crate::protocol::payload::ViolationView;
 use crate::site;
 
@@ -88,7 +89,7 @@ impl Templates {
         let templates = Self { theirs: compiled(folder)?, own: compiled(None)?, site };
         for change in EpisodeChange::ALL {
             let whole = sample_alert("test", "", change, "Bore");
-            for alert in [bare(&whole), whole] {
+            for alert in [bare(&whole), with_others(&whole), whole] {
                 for chart in [Chart::Unwanted, Chart::Missing, Chart::Part("chart")] {
                     let names = templates.names(&alert, chart);
                     written(&templates.own, &names)?;
@@ -124,7 +125,9 @@ impl Templates {
         context! {
             change => change.as_str(),
             severity => severity(notice),
-            headline => sentence(notice),
+            headline => headline(alert),
+            reminder => alert.reminder, // a number
+            others => alert.others.iter().map(|it| self.other(it)).collect::<Vec<_>>(), // a list
             characteristic => episode.characteristic_name.clone(),
             key => text(&episode.characteristic_key),
             group => text(&episode.group),
@@ -152,6 +155,21 @@ impl Templates {
             chart_is_missing => chart == Chart::Missing, // yes or no
             chart_cid => if let Chart::Part(cid) = chart { cid } else { "" },
             delivery_id => alert.delivery_id.clone(),
+        }
+    }
+
+    /// What templates may name of something that is told in the same mail.
+    fn other(&self, notice: &Notice) -> Value {
+        let episode = &notice.update.episode;
+        let url = self.site.public_url.as_ref();
+        context! {
+            change => notice.update.change.as_str(),
+            severity => severity(notice),
+            headline => sentence(notice),
+            characteristic => episode.characteristic_name.clone(),
+            at => self.site.time(notice.update.timestamp),
+            episode_id => episode.id.get(), // a number
+            episode_url => url.map(|url| url.episode(episode.id)).unwrap_or_default(),
         }
     }
 }
@@ -189,6 +207,12 @@ fn bare(alert: &Alert) -> Alert {
     let episode = &mut notice.update.episode;
     (episode.group, episode.characteristic_key, episode.ack_comment) = (None, None, None);
     Alert { notice: notice.into(), ..alert.clone() }
+}
+
+/// The same with all that it may have.
+fn with_others(alert: &Alert) -> Alert {
+    let others = EpisodeChange::ALL.map(|change| sample_alert("test", "", change, "Width").notice);
+    Alert { reminder: 1, others: others.into(), ..alert.clone() }
 }
 
 /// `None`: there is none of that name.
@@ -261,6 +285,18 @@ mod tests {
         }
         let html = own().say(&alert, Chart::Part("c")).html;
         assert!(html.contains("src=\"cid:c\""), "{html}");
+    }
+
+    #[test]
+    fn what_else_a_mail_tells_is_in_both_bodies_and_counted_in_the_subject() {
+        let said =
+            own().say(&with_others(&sample_alert("d", "", EpisodeChange::Opened, "Bore")), Chart::Unwanted);
+        assert_eq!(said.subject, "[CRITICAL] Bore: Outlier, 74.035 mm (reminder 1), and 5 more");
+        for body in [said.text, said.html] {
+            for expected in ["Width: acknowledged by ann, Tool Change", "2026-01-05 10:30:00 CET"] {
+                assert!(body.contains(expected), "{expected} in {body}");
+            }
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ use self::link::Link;
 use self::topic::Topic;
 use crate::clock;
 use crate::domain::ids::{CharacteristicId, EpisodeId};
+use crate::notify::event::event;
 use crate::notify::notifier::{Alert, AlertNotifier, NotifyError, Receipt};
 use crate::protocol::episode::EpisodeView;
 
@@ -124,15 +125,9 @@ impl AlertNotifier for MqttNotifier {
 
 /// What an alert says: the notice, as a webhook has it, under the delivery's name.
 fn payload(alert: &Alert) -> String {
-    let notice = &*alert.notice;
-    let update = &notice.update;
-    json!({
-        "delivery_id": alert.delivery_id,
-        "type": format!("episode.{}", update.change.as_str()),
-        "timestamp": update.timestamp.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
-        "data": notice,
-    })
-    .to_string()
+    let mut payload = event(alert);
+    payload["delivery_id"] = json!(alert.delivery_id);
+    payload.to_string()
 }
 
 /// What became of a message.

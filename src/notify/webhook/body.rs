@@ -1,13 +1,17 @@
 //! What a webhook says, in the words of its receiver.
 
+use std::collections::BTreeMap;
+
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
 
 use crate::domain::episode::EpisodeChange;
+use crate::domain::ids::EpisodeId;
 use crate::domain::rules::Severity;
+use crate::notify::event::{digest, event, kind, newest, time};
 use crate::notify::notifier::Alert;
 use crate::notify::webhook::settings::Format;
-use crate::notify::wording::{sentence, severity};
+use crate::notify::wording::{headline, sentence, severity};
 use crate::protocol::notice::Notice;
 
 /// For how long after the newest notice the Alertmanager takes an open episode for firing.
@@ -24,83 +28,103 @@ pub struct Body {
 
 /// The body of an alert in a format.
 pub fn body(format: Format, alert: &Alert) -> Body {
-    let notice = &*alert.notice;
     let (media_type, value) = match format {
-        Format::Andon => ("application/json", event(notice)),
+        Format::Andon => ("application/json", event(alert)),
         Format::CloudEvents => ("application/cloudevents+json", cloud_event(alert)),
-        Format::Slack => ("application/json", slack(notice)),
-        Format::Teams => ("application/json", teams(notice)),
-        Format::Alertmanager => ("application/json", alertmanager(notice)),
+        Format::Slack => ("application/json", slack(alert)),
+        Format::Teams => ("application/json", teams(alert)),
+        Format::Alertmanager => ("application/json", alertmanager(alert)),
     };
     Body { media_type, bytes: value.to_string().into_bytes() }
-}
-
-/// `episode.` and what is new.
-fn kind(notice: &Notice) -> String {
-    format!("episode.{}", notice.update.change.as_str())
-}
-
-fn event(notice: &Notice) -> Value {
-    json!({"type": kind(notice), "timestamp": time(notice), "data": notice})
 }
 
 fn cloud_event(alert: &Alert) -> Value {
     let notice = &*alert.notice;
     let episode = &notice.update.episode;
-    json!({
+    let mut event = json!({
         "specversion": "1.0",
         "id": alert.delivery_id,
         "source": "/andon",
         "type": format!("andon.{}", kind(notice)),
         "subject": format!("characteristics/{}/episodes/{}", episode.characteristic_id, episode.id),
-        "time": time(notice),
+        "time": time(newest(alert)),
         "datacontenttype": "application/json",
         "data": notice,
-    })
+    });
+    if !alert.others.is_empty() {
+        (event["type"], event["subject"]) = (json!("andon.digest"), json!("digest"));
+        event["data"] = digest(alert);
+    }
+    if alert.reminder > 0 {
+        event["reminder"] = json!(alert.reminder); // an extension attribute
+    }
+    event
 }
 
-/// RFC 3339, as all of these formats want it.
-fn time(notice: &Notice) -> String {
-    notice.update.timestamp.to_rfc3339_opts(SecondsFormat::Micros, true)
-}
-
-fn slack(notice: &Notice) -> Value {
-    let sign = match (notice.update.change, notice.update.episode.severity) {
-        (EpisodeChange::Closed, _) => ":white_check_mark:",
-        (EpisodeChange::Acknowledged, _) => ":raised_hand:",
-        (_, Severity::Critical) => ":red_circle:",
-        (_, Severity::Warning) => ":large_yellow_circle:",
-        (_, Severity::Info) => ":large_blue_circle:",
+/// A notice in words; the first one may be a reminder.
+fn lines(alert: &Alert) -> impl Iterator<Item = (&Notice, String)> {
+    let first = match alert.reminder {
+        0 => sentence(&alert.notice),
+        _ => headline(&Alert { others: Vec::new(), ..alert.clone() }),
     };
-    // Slack takes these three characters for its own; anything else is text.
-    let text = sentence(notice).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    json!({"text": format!("{sign} *{}* {text}", severity(notice)), "mrkdwn": true})
+    let others = alert.others.iter().map(|notice| (&**notice, sentence(notice)));
+    std::iter::once((&*alert.notice, first)).chain(others)
 }
 
-fn teams(notice: &Notice) -> Value {
-    let color = match (notice.update.change, notice.update.episode.severity) {
-        (EpisodeChange::Closed | EpisodeChange::Acknowledged, _) => "Good",
-        (_, Severity::Critical) => "Attention",
-        (_, Severity::Warning) => "Warning",
-        (_, Severity::Info) => "Accent",
+fn slack(alert: &Alert) -> Value {
+    let line = |(notice, text): (&Notice, String)| {
+        let sign = match (notice.update.change, notice.update.episode.severity) {
+            (EpisodeChange::Closed, _) => ":white_check_mark:",
+            (EpisodeChange::Acknowledged, _) => ":raised_hand:",
+            (_, Severity::Critical) => ":red_circle:",
+            (_, Severity::Warning) => ":large_yellow_circle:",
+            (_, Severity::Info) => ":large_blue_circle:",
+        };
+        // Slack takes these three characters for its own; anything else is text.
+        let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        format!("{sign} *{}* {text}", severity(notice))
     };
-    let title = json!({"type": "TextBlock", "text": severity(notice), "weight": "Bolder", "color": color});
-    // A rich text is shown as it is; a text block would read markup in it.
-    let run = json!({"type": "TextRun", "text": sentence(notice)});
-    let text = json!({"type": "RichTextBlock", "inlines": [run]});
+    json!({"text": lines(alert).map(line).collect::<Vec<_>>().join("\n"), "mrkdwn": true})
+}
+
+fn teams(alert: &Alert) -> Value {
+    let blocks = |(notice, text): (&Notice, String)| {
+        let color = match (notice.update.change, notice.update.episode.severity) {
+            (EpisodeChange::Closed | EpisodeChange::Acknowledged, _) => "Good",
+            (_, Severity::Critical) => "Attention",
+            (_, Severity::Warning) => "Warning",
+            (_, Severity::Info) => "Accent",
+        };
+        let title =
+            json!({"type": "TextBlock", "text": severity(notice), "weight": "Bolder", "color": color});
+        // A rich text is shown as it is; a text block would read markup in it.
+        let run = json!({"type": "TextRun", "text": text});
+        [title, json!({"type": "RichTextBlock", "inlines": [run]})]
+    };
     json!({"type": "message", "attachments": [{
         "contentType": "application/vnd.microsoft.card.adaptive",
         "content": {
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard",
             "version": "1.4",
-            "body": [title, text],
+            "body": lines(alert).flat_map(blocks).collect::<Vec<_>>(),
         },
     }]})
 }
 
 /// One alert for each episode: its labels are the same from the first notice to the last.
-fn alertmanager(notice: &Notice) -> Value {
+fn alertmanager(alert: &Alert) -> Value {
+    let mut newest: BTreeMap<EpisodeId, &Notice> = BTreeMap::new();
+    for notice in alert.notices() {
+        let known = newest.entry(notice.update.episode.id).or_insert(notice);
+        if known.update.timestamp < notice.update.timestamp {
+            *known = notice;
+        }
+    }
+    newest.into_values().map(firing).collect()
+}
+
+fn firing(notice: &Notice) -> Value {
     let episode = &notice.update.episode;
     let mut labels = json!({
         "alertname": "andon_episode",
@@ -119,15 +143,14 @@ fn alertmanager(notice: &Notice) -> Value {
         "severity": severity(notice),
         "acknowledged_by": episode.ack_user.as_deref().unwrap_or_default(),
     });
-    let mut alert = json!({
+    // Without an end, it would be taken for resolved after minutes: it is told only when something is new.
+    let end = episode.closed_at.unwrap_or(notice.update.timestamp + LONGEST_SILENCE);
+    json!({
         "labels": labels,
         "annotations": annotations,
         "startsAt": episode.opened_at.to_rfc3339_opts(SecondsFormat::Micros, true),
-    });
-    // Without an end, it would be taken for resolved after minutes: it is told only when something is new.
-    let end = episode.closed_at.unwrap_or(notice.update.timestamp + LONGEST_SILENCE);
-    alert["endsAt"] = json!(end.to_rfc3339_opts(SecondsFormat::Micros, true));
-    json!([alert])
+        "endsAt": end.to_rfc3339_opts(SecondsFormat::Micros, true),
+    })
 }
 
 #[cfg(test)]
@@ -160,6 +183,34 @@ mod tests {
             .map(|name| event[name].as_str().expect("text").to_owned());
         assert_eq!(required, ["1.0", "log-7", "/andon", "andon.episode.closed"]);
         assert_eq!(event["subject"], "characteristics/1/episodes/1");
+    }
+
+    #[test]
+    fn several_notices_are_told_in_one_message_in_each_format() {
+        let mut alert = sample_alert("log-7", "", EpisodeChange::Opened, "Bore");
+        alert.others = vec![
+            sample_alert("", "", EpisodeChange::Closed, "Bore").notice, // of the same episode
+            sample_alert("", "", EpisodeChange::Worsened, "Bore").notice,
+        ];
+        alert.reminder = 1;
+        let said = |format| serde_json::from_slice::<Value>(&body(format, &alert).bytes).expect("JSON");
+        let andon = said(Format::Andon);
+        let times = (&andon["type"], &andon["reminder"], &andon["timestamp"]);
+        assert_eq!(times, (&json!("digest"), &json!(1), &json!("2026-01-05T09:30:00.000000Z")));
+        let kinds: Vec<_> =
+            andon["data"]["notices"].as_array().expect("a list").iter().map(|it| &it["type"]).collect();
+        assert_eq!(kinds, ["episode.opened", "episode.closed", "episode.worsened"]);
+        let cloud = said(Format::CloudEvents);
+        assert_eq!((&cloud["type"], &cloud["data"]), (&json!("andon.digest"), &andon["data"]));
+        let slack = said(Format::Slack)["text"].as_str().expect("text").to_owned();
+        let lines: Vec<_> = slack.lines().collect();
+        assert!(lines.len() == 3 && lines[0].ends_with("(nobody has answered, reminder 1)"), "{slack}");
+        assert!(lines[1].starts_with(":white_check_mark:"), "{slack}");
+        let teams = said(Format::Teams);
+        assert_eq!(teams["attachments"][0]["content"]["body"].as_array().map(Vec::len), Some(6));
+        let alerts = said(Format::Alertmanager);
+        assert_eq!(alerts.as_array().map(Vec::len), Some(1), "one for each episode");
+        assert_eq!(alerts[0]["endsAt"], "2026-01-05T09:30:00.000000Z");
     }
 
     #[test]

@@ -108,6 +108,10 @@ impl AlertNotifier for WebhookNotifier {
             Err(error) => Err(NotifyError::uncertain(error.without_url())),
         }
     }
+
+    fn tells_several(&self) -> bool {
+        true
+    }
 }
 
 /// What an answer means.

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::domain::delivery::{AttemptOutcome, DeliveryState};
 use crate::domain::episode::EpisodeChange;
 use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId, SilenceId, ViolationId};
+use crate::protocol::schema::{Line, Moment};
 use crate::protocol::time;
 
 /// One notice to one receiver.
@@ -32,6 +33,8 @@ pub struct DeliveryView {
     pub reminder: u32,
     /// The silence that holds it back, or did.
     pub silence_id: Option<SilenceId>,
+    /// The delivery that tells it in one message with others; null: it is told alone.
+    pub digest_id: Option<DeliveryId>,
     pub state: DeliveryState,
     /// Why it ended, or waits, like that.
     pub reason: Option<String>,
@@ -47,6 +50,31 @@ pub struct DeliveryView {
     pub useful_until: DateTime<Utc>,
     #[serde(with = "time::optional")]
     pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// Body of `POST /deliveries/replay`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(examples(json!({"receiver": "mes", "from": "2026-01-05T06:00:00Z", "to": "2026-01-05T14:00:00Z"})))]
+pub struct ReplayRequest {
+    /// Its name in the settings.
+    #[schema(value_type = Line)]
+    pub receiver: String,
+    /// Of notices that were taken from the log from this time on.
+    #[schema(value_type = Moment)]
+    pub from: String,
+    /// Before this time.
+    #[schema(value_type = Moment)]
+    pub to: String,
+    /// What has ended like that: `delivered`, `dead` or `expired`; left out: what is dead or expired.
+    pub states: Option<Vec<DeliveryState>>,
+}
+
+/// What is told anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplayView {
+    /// Deliveries that are due now, or next in line.
+    pub deliveries: u64,
 }
 
 /// One attempt of a delivery.

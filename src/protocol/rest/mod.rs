@@ -38,7 +38,9 @@ pub use connection::{
 };
 pub(super) use definition::given;
 pub use definition::{PatchCharacteristic, PutCharacteristic};
-pub use delivery::{AttemptView, DeliveryDetailView, DeliveryView, NoticeView, WhyView};
+pub use delivery::{
+    AttemptView, DeliveryDetailView, DeliveryView, NoticeView, ReplayRequest, ReplayView, WhyView,
+};
 pub use event::{EventMessageView, EventsView};
 pub use exclusion::Exclude;
 pub use foreign::{

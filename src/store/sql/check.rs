@@ -84,6 +84,7 @@ pub async fn ledger(
            AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.seq = e.seq)), \
          (SELECT MIN(d.id) FROM deliveries d WHERE d.due_at IS NULL AND d.ended_at IS NULL \
            AND NOT (d.state = 'scheduled' AND d.not_before IS NOT NULL) \
+           AND NOT EXISTS (SELECT 1 FROM deliveries l WHERE l.id = d.digest AND l.id <> d.id AND l.ended_at IS NULL) \
            AND NOT EXISTS (SELECT 1 FROM deliveries w WHERE w.episode_id = d.episode_id AND w.receiver = d.receiver \
              AND w.recipient = d.recipient AND w.ended_at IS NULL AND w.state <> 'scheduled' AND w.id < d.id)), \
          (SELECT COUNT(*) FROM deliveries), (SELECT COUNT(*) FROM deliveries d WHERE d.ended_at IS NULL)",

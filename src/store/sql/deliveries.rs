@@ -12,7 +12,7 @@ use crate::store::rows::{Cause, corrupt, count, from_name, from_optional_name, i
 use crate::store::{Page, Paged, StoreError};
 
 const SELECT: &str = "SELECT d.id, d.seq, n.epoch, d.episode_id, n.characteristic_id, n.change, d.receiver, d.recipient, \
-    d.step, d.reminder, d.silence_id, d.state, d.reason, d.attempts, n.at AS created_at, \
+    d.step, d.reminder, d.silence_id, d.digest, d.state, d.reason, d.attempts, n.at AS created_at, \
     CASE WHEN d.state = 'scheduled' THEN d.not_before ELSE d.due_at END AS due_at, d.useful_until, d.ended_at \
     FROM deliveries d JOIN notices n ON n.seq = d.seq";
 
@@ -40,7 +40,7 @@ pub async fn one(
     };
     let attempts = sqlx::query(
         "SELECT delivery_id, number, started_at, duration_micros, outcome, detail FROM delivery_attempts \
-         WHERE delivery_id = $1 ORDER BY number",
+         WHERE delivery_id = (SELECT COALESCE(digest, id) FROM deliveries WHERE id = $1) ORDER BY number",
     )
     .bind(id.get())
     .fetch_all(connection)
@@ -153,6 +153,7 @@ fn delivery_from(row: &Row) -> Result<DeliveryRecord, StoreError> {
             step: count(row.try_get("step")?)?,
             reminder: count(row.try_get("reminder")?)?,
             silence_id: row.try_get::<Option<i64>, _>("silence_id")?.map(id).transpose()?,
+            digest_id: row.try_get::<Option<i64>, _>("digest")?.map(id).transpose()?,
             state: from_name(row.try_get("state")?)?,
             reason: row.try_get("reason")?,
             attempts: count(row.try_get("attempts")?)?,

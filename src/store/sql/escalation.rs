@@ -88,7 +88,7 @@ pub(super) async fn supersede(connection: &mut Connection, answers: &[&NewNotice
         ") UPDATE deliveries SET state = 'superseded', reason = a.reason, due_at = NULL, ended_at = {NOW} FROM a \
          WHERE deliveries.episode_id = a.episode AND deliveries.seq < a.seq \
          AND (deliveries.step > 0 OR deliveries.reminder > 0 OR deliveries.state = 'scheduled') \
-         AND deliveries.ended_at IS NULL AND deliveries.state <> 'leased' RETURNING deliveries.id"
+         AND deliveries.ended_at IS NULL AND deliveries.state <> 'leased' AND deliveries.digest IS NULL RETURNING deliveries.id"
     ));
     let ids: Vec<i64> = update.build_query_scalar().fetch_all(&mut *connection).await?;
     if ids.is_empty() {

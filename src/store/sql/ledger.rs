@@ -7,17 +7,16 @@
 //! Who puts a delivery behind another must not miss that the other one just ends, and the other way round. So whoever
 //! begins, ends or revives deliveries holds the cursor's row; who only leases does not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Connection, Db, LEASING, LOCKING, NOW, Row, escalation, push_ids, reminders, silences};
+use super::{Connection, Db, LEASING, LOCKING, NOW, Row, digests, escalation, push_ids, reminders, silences};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::{DeliveryId, EpisodeId};
 use crate::store::StoreError;
-use crate::store::ledger::{
-    Finished, LeaseRequest, Leased, NewDelivery, NewNotice, Retried, Suppressed, Turn,
-};
+use crate::store::ledger::{Finished, LeaseRequest, Leased, NewDelivery, NewNotice, Suppressed, Turn};
 use crate::store::rows::{Cause, corrupt, count, id, name_of};
 
 /// Rows of one statement: far below the 32,766 values that SQLite takes.
@@ -106,6 +105,7 @@ async fn insert_waiting(connection: &mut Connection, deliveries: &[Waiting]) -> 
         let until = held.filter(|_| *is_held).map(|held| held.until.timestamp_micros());
         let after = delivery.after.unwrap_or_default();
         // What is held back begins as long after the silence as it would have after the notice.
+        let after = if is_scheduled { after } else { delivery.group_for };
         let mut push_begin = |plus: Duration| match until {
             Some(until) => {
                 row.push_bind(until.saturating_add(micros(plus)));
@@ -163,7 +163,9 @@ pub async fn turn(
     }
     for finished in finished.chunks(CHUNK) {
         record(connection, finished).await?;
-        make_oldest_due(connection, finished.iter().map(|finished| finished.id.get())).await?;
+        let ids = finished.iter().map(|finished| finished.id.get());
+        let together = digests::follow(connection, ids.clone()).await?;
+        make_oldest_due(connection, ids.chain(together)).await?;
     }
     let leased = if wanted.count > 0 { lease(connection, receiver, wanted).await? } else { Vec::new() };
     let select = format!(
@@ -188,7 +190,7 @@ async fn record(connection: &mut Connection, finished: &[Finished]) -> Result<()
     });
     let is_useless = format!("{NOW} + f.wait >= deliveries.useful_until");
     // Meanwhile somebody has answered: nobody else has to be called.
-    let is_answered = "(deliveries.step > 0 OR deliveries.reminder > 0) AND EXISTS (SELECT 1 FROM notices n \
+    let is_answered = "deliveries.digest IS NULL AND (deliveries.step > 0 OR deliveries.reminder > 0) AND EXISTS (SELECT 1 FROM notices n \
         WHERE n.episode_id = deliveries.episode_id AND n.seq > deliveries.seq \
         AND n.change IN ('acknowledged', 'closed'))";
     let ends = format!("f.wait IS NULL OR {is_useless} OR ({is_answered})");
@@ -226,7 +228,8 @@ pub(super) async fn make_oldest_due(
     ids: impl Iterator<Item = i64>,
 ) -> Result<(), StoreError> {
     let mut update = QueryBuilder::<Db>::new(format!(
-        "UPDATE deliveries SET due_at = {NOW} WHERE due_at IS NULL AND ended_at IS NULL AND id IN \
+        "UPDATE deliveries SET due_at = CASE WHEN not_before > {NOW} THEN not_before ELSE {NOW} END \
+         WHERE due_at IS NULL AND ended_at IS NULL AND (digest IS NULL OR digest = id) AND id IN \
          (SELECT (SELECT MIN(w.id) FROM deliveries w WHERE w.episode_id = o.episode_id \
            AND w.receiver = o.receiver AND w.recipient = o.recipient AND w.ended_at IS NULL \
            AND w.state <> 'scheduled') \
@@ -243,12 +246,22 @@ async fn lease(
     receiver: &str,
     wanted: &LeaseRequest<'_>,
 ) -> Result<Vec<Leased>, StoreError> {
+    if wanted.at_once > 1 {
+        hold(connection).await?; // nobody else puts the same into another message
+    }
     let mut update =
         QueryBuilder::<Db>::new("WITH due AS (SELECT d.id FROM deliveries d WHERE d.receiver = ");
     update.push_bind(receiver).push(format!(
         " AND d.due_at IS NOT NULL AND d.due_at <= {NOW} AND d.useful_until > {NOW} AND d.id NOT IN "
     ));
     push_known(&mut update, wanted.under_way);
+    if wanted.at_once > 1 {
+        push_ids(
+            &mut update,
+            " AND d.id IN (",
+            digests::leads(connection, receiver, wanted).await?.into_iter(),
+        );
+    }
     update.push(" ORDER BY d.due_at, d.id LIMIT ").push_bind(i64::from(wanted.count).min(CHUNK as i64));
     update.push(format!(
         "{LEASING}) UPDATE deliveries SET state = 'leased', attempts = attempts + 1, due_at = {NOW} + "
@@ -258,6 +271,9 @@ async fn lease(
     let taken: Vec<(i64, i64)> = update.build_query_as().fetch_all(&mut *connection).await?;
     if taken.is_empty() {
         return Ok(Vec::new());
+    }
+    if wanted.at_once > 1 {
+        digests::gather(connection, &taken, wanted.at_once).await?;
     }
     let again = taken.iter().filter(|(_, attempt)| *attempt > 1).map(|(id, _)| *id);
     if again.clone().next().is_some() {
@@ -281,11 +297,19 @@ async fn lease(
     );
     push_ids(&mut select, "(", taken.iter().map(|(id, _)| *id));
     select.push(" ORDER BY d.id");
-    select.build().fetch_all(connection).await?.iter().map(leased_from).collect()
+    let rows = select.build().fetch_all(&mut *connection).await?;
+    let mut leased = rows.iter().map(leased_from).collect::<Result<Vec<_>, _>>()?;
+    for (lead, body) in digests::bodies(connection, taken.iter().map(|(id, _)| *id)).await? {
+        leased
+            .iter_mut()
+            .filter(|leased| leased.id.get() == lead)
+            .for_each(|it| it.others.push(Arc::clone(&body)));
+    }
+    Ok(leased)
 }
 
 /// Deliveries by their ids; a list without any would match nothing, not even by `NOT IN`.
-fn push_known(query: &mut QueryBuilder<Db>, ids: &[DeliveryId]) {
+pub(super) fn push_known(query: &mut QueryBuilder<Db>, ids: &[DeliveryId]) {
     query.push("(0");
     for id in ids {
         query.push(", ").push_bind(id.get());
@@ -305,6 +329,7 @@ fn leased_from(row: &Row) -> Result<Leased, StoreError> {
             step: count(row.try_get("step")?)?,
             reminder: count(row.try_get("reminder")?)?,
             body: row.try_get::<&str, _>("body")?.into(),
+            others: Vec::new(),
         })
     };
     corrupt("deliveries", row_id, read())
@@ -320,7 +345,9 @@ pub async fn release(connection: &mut Connection) -> Result<(), StoreError> {
 
 /// What nobody may send any more: of no use, and not just being tried.
 fn is_useless() -> String {
-    format!("ended_at IS NULL AND useful_until <= {NOW} AND (state <> 'leased' OR due_at <= {NOW})")
+    format!(
+        "ended_at IS NULL AND (digest IS NULL OR digest = id) AND useful_until <= {NOW} AND (state <> 'leased' OR due_at <= {NOW})"
+    )
 }
 
 pub async fn has_useless(connection: &mut Connection) -> Result<bool, StoreError> {
@@ -339,8 +366,10 @@ pub async fn expire(connection: &mut Connection, limit: u32) -> Result<u64, Stor
     ));
     push_ids(&mut update, "(", ids.iter().copied());
     update.build().execute(&mut *connection).await?;
-    make_oldest_due(connection, ids.iter().copied()).await?;
-    Ok(ids.len() as u64)
+    let together = digests::follow(connection, ids.iter().copied()).await?;
+    let expired = ids.len() + together.len();
+    make_oldest_due(connection, ids.into_iter().chain(together)).await?;
+    Ok(expired as u64)
 }
 
 pub async fn has_notices_older_than(connection: &mut Connection, kept: Duration) -> Result<bool, StoreError> {
@@ -367,47 +396,4 @@ pub async fn remove(connection: &mut Connection, kept: Duration, limit: u32) -> 
         delete.build().execute(&mut *connection).await?;
     }
     Ok(old.len() as u64)
-}
-
-pub async fn retry(
-    connection: &mut Connection,
-    id: DeliveryId,
-    useful_for: Duration,
-) -> Result<Retried, StoreError> {
-    hold(connection).await?;
-    let update = format!(
-        "UPDATE deliveries SET state = CASE WHEN ended_at IS NULL AND state NOT IN ('leased', 'scheduled') THEN state ELSE 'pending' END, \
-         due_at = NULL, useful_until = {NOW} + $1, ended_at = NULL, reason = NULL \
-         WHERE id = $2 AND (state <> 'leased' OR due_at <= {NOW}) RETURNING id"
-    );
-    let revived: Option<i64> = sqlx::query_scalar(&update)
-        .bind(micros(useful_for))
-        .bind(id.get())
-        .fetch_optional(&mut *connection)
-        .await?;
-    if let Some(revived) = revived {
-        // Those after it wait behind it again; if one of them is just being tried, it waits for the end of that.
-        let newer = "FROM deliveries r WHERE r.id = $1 AND deliveries.episode_id = r.episode_id \
-            AND deliveries.receiver = r.receiver AND deliveries.recipient = r.recipient \
-            AND deliveries.id > r.id AND deliveries.ended_at IS NULL";
-        let update = format!(
-            "UPDATE deliveries SET due_at = NULL, \
-             state = CASE WHEN deliveries.state = 'leased' THEN 'uncertain' ELSE deliveries.state END \
-             {newer} AND (deliveries.state <> 'leased' OR deliveries.due_at <= {NOW})"
-        );
-        sqlx::query(&update).bind(revived).execute(&mut *connection).await?;
-        let select = "SELECT COUNT(*) FROM deliveries r JOIN deliveries w ON w.episode_id = r.episode_id \
-            AND w.receiver = r.receiver AND w.recipient = r.recipient AND w.id > r.id AND w.ended_at IS NULL \
-            AND w.state = 'leased' WHERE r.id = $1";
-        let being_tried: i64 = sqlx::query_scalar(select).bind(revived).fetch_one(&mut *connection).await?;
-        if being_tried == 0 {
-            make_oldest_due(connection, [revived].into_iter()).await?;
-        }
-        return Ok(Retried::Due);
-    }
-    let known: Option<i64> = sqlx::query_scalar("SELECT id FROM deliveries WHERE id = $1")
-        .bind(id.get())
-        .fetch_optional(connection)
-        .await?;
-    Ok(if known.is_some() { Retried::Leased } else { Retried::Unknown })
 }

@@ -8,6 +8,7 @@
 pub(in crate::store) mod characteristics;
 pub(in crate::store) mod check;
 pub(in crate::store) mod deliveries;
+pub(in crate::store) mod digests;
 pub(in crate::store) mod episodes;
 pub(in crate::store) mod escalation;
 pub(in crate::store) mod foreign;
@@ -19,6 +20,7 @@ pub(in crate::store) mod phases;
 pub(in crate::store) mod reason_codes;
 pub(in crate::store) mod reminders;
 pub(in crate::store) mod retention;
+pub(in crate::store) mod revival;
 pub(in crate::store) mod samples;
 pub(in crate::store) mod silences;
 pub(in crate::store) mod state;

@@ -31,6 +31,7 @@ pub struct TestReceiver {
     attempts: Mutex<Vec<Alert>>,
     taken: Mutex<Vec<Alert>>,
     recipients: Vec<String>,
+    tells_several: bool,
 }
 
 impl TestReceiver {
@@ -54,6 +55,12 @@ impl TestReceiver {
     pub fn with_recipients(recipients: &[&str]) -> Arc<Self> {
         let recipients = recipients.iter().map(|name| (*name).to_owned()).collect();
         Arc::new(Self { recipients, ..Self::default() })
+    }
+
+    /// One that can be told of several things in one message, and treats the first attempts like that.
+    pub fn of_several(treatments: impl IntoIterator<Item = Treatment>) -> Arc<Self> {
+        let treatments = Mutex::new(treatments.into_iter().collect());
+        Arc::new(Self { treatments, tells_several: true, ..Self::default() })
     }
 
     /// Every attempt, in the order in which they began.
@@ -108,6 +115,10 @@ impl AlertNotifier for TestReceiver {
             Treatment::Panics => panic!("a notifier that panics, on purpose"),
             Treatment::Hangs => std::future::pending().await,
         }
+    }
+
+    fn tells_several(&self) -> bool {
+        self.tells_several
     }
 
     fn recipients(&self) -> Vec<String> {
