@@ -42,6 +42,18 @@ impl DeliveryState {
     }
 }
 
+/// How a delivery ended that may be told anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replayable {
+    /// The receiver has taken it.
+    Delivered,
+    /// The receiver would never take it.
+    Dead,
+    /// It came to nothing as long as it was of use.
+    Expired,
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,7 +2,7 @@
 
 use actix_web::web::{Data, Path};
 
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::Replayable;
 use crate::domain::ids::{DeliveryId, ViolationId};
 use crate::http::answer::Done;
 use crate::http::auth::{Authorized, Operate, Read};
@@ -87,15 +87,13 @@ pub async fn replay(
     let missing = |field| refused(field, format!("{field} is required"));
     let from = times.field("from", Some(&from))?.ok_or_else(|| missing("from"))?;
     let to = times.field("to", Some(&to))?.ok_or_else(|| missing("to"))?;
-    let states = states.unwrap_or_else(|| vec![DeliveryState::Dead, DeliveryState::Expired]);
-    let is_told = |state: &DeliveryState| {
-        matches!(state, DeliveryState::Delivered | DeliveryState::Dead | DeliveryState::Expired)
-    };
-    if states.is_empty() || !states.iter().all(is_told) {
-        return Err(refused("states", "states must be some of delivered, dead and expired".to_owned()));
+    let states = states.unwrap_or_else(|| vec![Replayable::Dead, Replayable::Expired]);
+    if states.is_empty() {
+        return Err(refused("states", "states must name at least one".to_owned()));
     }
     if plan.receivers().named(&receiver).is_none() {
-        return Err(refused("receiver", format!("there is no receiver {receiver:?} in the settings")));
+        let text = format!("there is no receiver {receiver:?} in the settings");
+        return Err(ApiError::new(Kind::UnknownReceiver, text));
     }
     match plan.replay(&store, Replay { receiver, from, to, states }).await? {
         Some(deliveries) => Ok(Done(ReplayView { deliveries })),

@@ -64,6 +64,7 @@ kinds! {
     UnknownViolation, "unknown_violation", NOT_FOUND, "Unknown violation";
     UnknownEpisode, "unknown_episode", NOT_FOUND, "Unknown episode";
     UnknownDelivery, "unknown_delivery", NOT_FOUND, "Unknown delivery";
+    UnknownReceiver, "unknown_receiver", NOT_FOUND, "Unknown receiver";
     UnknownSilence, "unknown_silence", NOT_FOUND, "Unknown silence";
     UnknownConnection, "unknown_connection", NOT_FOUND, "Unknown connection";
     InvalidMeasurements, "invalid_measurements", UNPROCESSABLE_ENTITY, "The measurements make no sample";

@@ -259,7 +259,8 @@ fn deliveries() -> Vec<Operation> {
             "Tells a receiver anew what has ended in a stretch of time",
             "Each delivery under its name, and those about one episode in their order: for a receiver that has lost what it \
              took, or could not be told. At most 10,000 at a time.",
-        ),
+        )
+        .refuses(&[Kind::UnknownReceiver]),
         get("/api/v1/deliveries/{id}", "get_delivery", deliveries::one)
             .says("Tells one delivery", "With its attempts.")
             .refuses(&[Kind::UnknownDelivery]),
@@ -297,7 +298,7 @@ fn silences() -> Vec<Operation> {
                  not told of an episode does not hear of its answer either. What still waits for an answer when it ends \
                  is told then. Everything else goes on: violations, events, acknowledgements.",
             )
-            .refuses(&[Kind::UnknownCharacteristic, Kind::TooManySilences]),
+            .refuses(&[Kind::UnknownCharacteristic, Kind::UnknownReceiver, Kind::TooManySilences]),
         get("/api/v1/silences/{id}", "get_silence", silences::one)
             .says("Tells one silence", "")
             .refuses(&[Kind::UnknownSilence]),

@@ -65,22 +65,26 @@ fn silenced(request: SilenceRequest) -> Result<Silenced, ApiError> {
     if silenced.characteristic_ids.len() > MAX_CHARACTERISTICS {
         return Err(refused("characteristic_ids", "must name at most 1000 characteristics"));
     }
-    let is_name = |name: &str| is_line(name, MAX_CHARS);
-    let lists: [(_, &[String], &dyn Fn(&str) -> bool); 3] = [
-        ("groups", &silenced.groups, &is_group_path),
-        ("tags", &silenced.tags, &is_name),
-        ("receivers", &silenced.receivers, &is_name),
+    let is_fine = |list: &[String], is_usable: fn(&str) -> bool| {
+        list.len() <= MAX_NAMES && list.iter().all(|name| is_usable(name))
+    };
+    let lists = [
+        ("groups", is_fine(&silenced.groups, is_group_path)),
+        ("tags", is_fine(&silenced.tags, is_name)),
+        ("receivers", is_fine(&silenced.receivers, is_name)),
     ];
-    for (field, list, is_usable) in lists {
-        if list.len() > MAX_NAMES || !list.iter().all(|name| is_usable(name)) {
-            return Err(refused(field, "must be at most 100 names"));
-        }
+    if let Some((field, _)) = lists.into_iter().find(|(_, is_fine)| !is_fine) {
+        return Err(refused(field, "must be at most 100 names"));
     }
     let names_something = !Silenced { max_severity: None, ..silenced.clone() }.is_everything();
     names_something.then_some(silenced).ok_or_else(|| {
         let text = "name at least one of characteristic_ids, groups, tags and receivers";
         ApiError::field(Kind::InvalidField, "", text)
     })
+}
+
+fn is_name(text: &str) -> bool {
+    is_line(text, MAX_CHARS)
 }
 
 fn refused(field: &str, rule: &str) -> ApiError {
@@ -138,9 +142,7 @@ impl From<SilenceError> for ApiError {
             SilenceError::Over | SilenceError::TooLong(_) => {
                 Self::field(Kind::InvalidField, "/ends_at", format!("ends_at: {text}"))
             }
-            SilenceError::UnknownReceiver { .. } => {
-                Self::field(Kind::InvalidField, "/receivers", format!("receivers: {text}"))
-            }
+            SilenceError::UnknownReceiver { .. } => Self::new(Kind::UnknownReceiver, text),
             SilenceError::TooMany(_) => Self::new(Kind::TooManySilences, text),
             SilenceError::Store(error) => error.into(),
         }

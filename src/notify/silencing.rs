@@ -18,7 +18,7 @@ pub enum SilenceError {
     #[error("it may last {0} hours at most")]
     TooLong(u32),
     /// Nobody of that name is told anything.
-    #[error("{receiver:?} is none of: {known}")]
+    #[error("there is no receiver {receiver:?}, only: {known}")]
     UnknownReceiver {
         /// Whom it names.
         receiver: String,

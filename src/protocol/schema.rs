@@ -15,7 +15,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::alarm::AlarmState;
 use crate::domain::chart::{Chart, ChartKind, DispersionStatistic, Side, Zone};
-use crate::domain::delivery::{AttemptOutcome, DeliveryState};
+use crate::domain::delivery::{AttemptOutcome, DeliveryState, Replayable};
 use crate::domain::episode::{ClosingReason, EpisodeChange, EpisodeStatus};
 use crate::domain::ids::{
     CharacteristicId, DeliveryId, EpisodeId, LimitsId, MAX_ID, SampleId, SilenceId, ViolationId,
@@ -152,6 +152,9 @@ closed_lists! {
     /// newest one it may not be known whether it arrived), the receiver has taken it, it never will, it came to nothing as
     /// long as it was of use, something else took its place, or a rule or a silence says that nobody is told.
     DeliveryState { Scheduled Pending Leased Retrying Uncertain Delivered Dead Expired Superseded Suppressed }
+    /// How a delivery ended that may be told anew: the receiver has taken it, never would, or it came to nothing as long as it was of
+    /// use.
+    Replayable { Delivered Dead Expired }
     /// How an attempt ended: taken, not this time, never, or not known.
     AttemptOutcome { Delivered Transient Permanent Uncertain }
     /// How good a connection is by its newest round trip: below 20, 50, 100 or 200 ms, or slower.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::Replayable;
 use crate::domain::ids::DeliveryId;
 use crate::store::ledger::Retried;
 use crate::store::{Store, StoreError};
@@ -22,7 +22,7 @@ pub struct Replay {
     /// Of notices that it took before.
     pub to: DateTime<Utc>,
     /// What has ended like that.
-    pub states: Vec<DeliveryState>,
+    pub states: Vec<Replayable>,
 }
 
 impl Store {

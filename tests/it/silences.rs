@@ -198,7 +198,7 @@ async fn a_silence_names_something_has_an_author_and_ends() {
         ("characteristic_ids", json!([]), 422, "name at least one of"),
         ("characteristic_ids", json!([999]), 404, "characteristic 999 does not exist"),
         ("groups", json!(["plant//line"]), 422, "groups must be"),
-        ("receivers", json!(["nobody"]), 422, "\"nobody\" is none of: phone"),
+        ("receivers", json!(["nobody"]), 404, "there is no receiver \"nobody\", only: phone"),
         ("reason", json!(" "), 422, "reason must be"),
         ("minutes", json!(0), 422, "it must end after now"),
         ("minutes", json!(25 * 60), 422, "it may last 24 hours at most"),

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::delivery::{AttemptOutcome, DeliveryState};
+use crate::domain::delivery::{AttemptOutcome, DeliveryState, Replayable};
 use crate::domain::episode::EpisodeChange;
 use crate::domain::ids::{CharacteristicId, DeliveryId, EpisodeId, SilenceId, ViolationId};
 use crate::protocol::schema::{Line, Moment};
@@ -66,8 +66,9 @@ pub struct ReplayRequest {
     /// Before this time.
     #[schema(value_type = Moment)]
     pub to: String,
-    /// What has ended like that: `delivered`, `dead` or `expired`; left out: what is dead or expired.
-    pub states: Option<Vec<DeliveryState>>,
+    /// What has ended like that; left out: what is dead or expired.
+    #[schema(min_items = 1)]
+    pub states: Option<Vec<Replayable>>,
 }
 
 /// What is told anew.

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::ids::{CharacteristicId, SilenceId};
 use crate::domain::rules::Severity;
 use crate::domain::silence::Silence;
-use crate::protocol::schema::{Line, Moment};
+use crate::protocol::schema::{GroupPath, Line, Moment};
 use crate::protocol::time;
 
 /// Body of `POST /silences`. What it names all has to hold; at least one of the lists must name something. It ends at
@@ -18,18 +18,19 @@ use crate::protocol::time;
 pub struct SilenceRequest {
     /// These characteristics; at most 1,000.
     #[serde(default)]
+    #[schema(max_items = 1000)]
     pub characteristic_ids: Vec<CharacteristicId>,
     /// Characteristics in one of these groups or below it; at most 100.
     #[serde(default)]
-    #[schema(value_type = Vec<Line>)]
+    #[schema(value_type = Vec<GroupPath>, max_items = 100)]
     pub groups: Vec<String>,
     /// Characteristics with one of these tags; at most 100.
     #[serde(default)]
-    #[schema(value_type = Vec<Line>)]
+    #[schema(value_type = Vec<Line>, max_items = 100)]
     pub tags: Vec<String>,
     /// What goes to these receivers of the settings.
     #[serde(default)]
-    #[schema(value_type = Vec<Line>)]
+    #[schema(value_type = Vec<Line>, max_items = 100)]
     pub receivers: Vec<String>,
     /// Only episodes at most so severe.
     pub max_severity: Option<Severity>,
