@@ -42,6 +42,7 @@ mod mails;
 mod modes;
 mod notices;
 mod notify_crash;
+mod notify_crash_points;
 mod notify_faults;
 mod openapi;
 mod own_notifier;
