@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info, trace, warn};
 
 use crate::domain::characteristic::Characteristic;
 use crate::domain::episode::EpisodeChange;
@@ -147,6 +147,7 @@ impl Dispatcher {
             };
             let notices = self.notices(&events).await?;
             if let Some(suppressed) = self.store.take_notices((place.cursor, last.seq), &notices).await? {
+                trace!(target: "andon::points", { event.seq = last.seq }, "notices committed");
                 self.place = Some(Place::at(last.seq));
                 self.announce(&notices);
                 self.metrics.notifying.suppressed("silenced", suppressed.silenced);

@@ -23,7 +23,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{Instrument as _, error, info, info_span, warn};
+use tracing::{Instrument as _, error, info, info_span, trace, warn};
 
 use crate::clock;
 use crate::domain::delivery::AttemptOutcome;
@@ -177,7 +177,14 @@ impl Worker {
         let under_way: Vec<_> = self.under_way.values().map(|under_way| under_way.leased.id).collect();
         let lease = self.timeout() + LEASE_MARGIN;
         let wanted = LeaseRequest { count, at_once: self.at_once, lease, under_way: &under_way };
-        self.store.take_turn(&self.name, &self.finished, &wanted).await
+        let turn = self.store.take_turn(&self.name, &self.finished, &wanted).await?;
+        for Finished { id, attempt, .. } in &self.finished {
+            trace!(target: "andon::points", { delivery.id = %id, attempt }, "recorded");
+        }
+        for Leased { id, attempt, .. } in &turn.leased {
+            trace!(target: "andon::points", { delivery.id = %id, attempt }, "leased");
+        }
+        Ok(turn)
     }
 
     fn tell_failing(&mut self, error: &StoreError) {
@@ -193,12 +200,15 @@ impl Worker {
 
     fn begin(&mut self, leased: Leased) {
         let (notifier, limit) = (Arc::clone(&self.receiver.notifier), self.timeout());
-        let alert = alert_of(&leased);
+        let (alert, id, number) = (alert_of(&leased), leased.id, leased.attempt);
         let span = info_span!("attempt", receiver.name = &*self.name, delivery.id = %leased.id);
         let attempt = async move {
             let alert = alert.map_err(NotifyError::permanent)?;
             let uncertain = |_| NotifyError::uncertain(format!("no answer within {limit:?}"));
-            timeout(limit, notifier.notify(&alert)).await.map_err(uncertain)?
+            trace!(target: "andon::points", { delivery.id = %id, attempt = number }, "sending");
+            let sent = timeout(limit, notifier.notify(&alert)).await;
+            trace!(target: "andon::points", { delivery.id = %id, attempt = number }, "sent");
+            sent.map_err(uncertain)?
         };
         let id = self.attempts.spawn(attempt.instrument(span)).id();
         self.under_way.insert(id, UnderWay { leased, begun: Instant::now() });

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tracing::trace;
 
 use crate::clock;
 use crate::domain::alarm::{AlarmState, Standing};
@@ -265,6 +266,7 @@ impl Transaction {
         let head = self.head.clone();
         within!(self, head::write(&head))?;
         let Self { open, store, name, head, committed, .. } = self;
+        trace!(target: "andon::points", { event.seq = head.seq, events = committed.len() }, "batch commit begins");
         let closed = match open {
             Open::Sqlite(open) => open.commit().await,
             Open::Postgres(mut open) => match postgres::notify(&mut open, &head).await {
@@ -279,6 +281,7 @@ impl Transaction {
                 return Err(if stored.is_ok() { error.into() } else { StoreError::Uncertain(error) });
             }
         }
+        trace!(target: "andon::points", { event.seq = head.seq, events = committed.len() }, "batch committed");
         store.note_write(true);
         store.see(head.seq);
         store.announce(head.seq, committed.into());

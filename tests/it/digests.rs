@@ -71,7 +71,7 @@ async fn what_comes_together_is_told_together() {
     is_sound(&app).await;
     let items = are_delivered(&app, 3).await;
     let taken = phone.taken();
-    let told: Vec<_> = taken.iter().flat_map(|alert| names(alert)).collect();
+    let told: Vec<_> = taken.iter().flat_map(names).collect();
     assert_eq!((told.len(), told.into_iter().collect()), (3, set(&["Bore", "Height", "Width"])), "each once");
     assert!(taken.len() < 3, "at least two of them came within a second");
     let leading = items.iter().find(|item| item["digest_id"] == item["id"]).expect("one leads");
@@ -91,7 +91,7 @@ async fn what_may_not_be_sent_yet_is_told_in_the_next_message_and_nothing_is_dro
     assert_eq!(names(&phone.has_taken(1).await[0]), set(&["Bore"]));
     given_violations(&app, &["Width", "Height", "Depth"]).await;
     are_delivered(&app, 4).await;
-    let told: Vec<_> = phone.taken().iter().flat_map(|alert| names(alert)).collect();
+    let told: Vec<_> = phone.taken().iter().flat_map(names).collect();
     assert_eq!((told.len(), told.into_iter().collect()), (4, set(&["Bore", "Depth", "Height", "Width"])));
     assert!(phone.taken().len() < 4, "there was more than one in a message");
     is_sound(&app).await;

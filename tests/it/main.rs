@@ -43,6 +43,7 @@ mod mails;
 mod modes;
 mod notices;
 mod notify_crash;
+mod notify_crash_points;
 mod notify_faults;
 mod openapi;
 mod own_notifier;

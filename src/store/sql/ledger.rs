@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{QueryBuilder, Row as _};
+use tracing::trace;
 
 use super::{Connection, Db, LEASING, LOCKING, NOW, Row, digests, escalation, push_ids, reminders, silences};
 use crate::domain::delivery::DeliveryState;
@@ -84,6 +85,7 @@ pub async fn take(
         escalation::renew_scheduled(connection, news.iter().map(|notice| notice.episode_id.get())).await?;
     }
     sqlx::query("UPDATE notify_cursor SET seq = $1").bind(to as i64).execute(connection).await?;
+    trace!(target: "andon::points", { event.seq = to }, "notices commit begins");
     Ok(Some(suppressed))
 }
 
@@ -172,6 +174,12 @@ pub async fn turn(
         "SELECT MIN(due_at) - {NOW} FROM deliveries WHERE receiver = $1 AND due_at IS NOT NULL AND due_at > {NOW}"
     );
     let next: Option<i64> = sqlx::query_scalar(&select).bind(receiver).fetch_one(connection).await?;
+    for Finished { id, attempt, .. } in finished {
+        trace!(target: "andon::points", { delivery.id = %id, attempt }, "record commit begins");
+    }
+    for Leased { id, attempt, .. } in &leased {
+        trace!(target: "andon::points", { delivery.id = %id, attempt }, "lease commit begins");
+    }
     Ok(Turn { leased, next_due_in: next.map(|micros| Duration::from_micros(micros.max(0) as u64)) })
 }
 

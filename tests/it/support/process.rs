@@ -36,7 +36,13 @@ impl Process {
     }
 
     /// Starts the command and waits until it is ready.
-    pub async fn start(mut command: Command) -> Self {
+    pub async fn start(command: Command) -> Self {
+        let started = Self::try_start(command).await;
+        started.unwrap_or_else(|(status, log)| panic!("it ended before it was ready, {status}: {log}"))
+    }
+
+    /// The same of one that may end before: then its exit status and its log.
+    pub async fn try_start(mut command: Command) -> Result<Self, (ExitStatus, String)> {
         super::name_tls_provider();
         let mut child =
             command.kill_on_drop(true).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
@@ -48,17 +54,24 @@ impl Process {
             }
         });
         let says_where = |text: &String| text.contains("listening on http://");
-        let text = timeout(DEADLINE, lines.wait_for(says_where)).await.expect("listens in time");
-        let text = text.expect("it writes until it ends, and it does not end").clone();
+        let said =
+            timeout(DEADLINE, lines.wait_for(says_where)).await.expect("listens or ends in time").is_ok();
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut process = Self { address: nowhere, child, lines };
+        if !said {
+            return Err(process.end().await);
+        }
+        let text = process.log();
         let (_, address) = text.split_once("listening on http://").expect("waited for");
         let address = address.lines().next().expect("a line").parse().expect("an address");
-        let process = Self { address, child, lines };
-        eventually("the process is ready", async || {
-            let ready = reqwest::get(format!("http://{address}/health/ready")).await.ok()?;
-            ready.status().is_success().then_some(())
-        })
-        .await;
-        process
+        process.address = address;
+        let is_ready = eventually("the process is ready, or has ended", async || {
+            match reqwest::get(format!("http://{address}/health/ready")).await {
+                Ok(ready) => ready.status().is_success().then_some(true),
+                Err(_) => process.child.try_wait().expect("is a child").map(|_| false),
+            }
+        });
+        if is_ready.await { Ok(process) } else { Err(process.end().await) }
     }
 
     /// Runs a command that is to fail, and tells its exit code and what it wrote.
