@@ -13,7 +13,6 @@
 //! * **Several processes** on one database: the cursor's row is the lock; who finds it moved reads on from there.
 //! * **Dies**: the next one goes on at the cursor. **Stops**: between two pages.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +26,12 @@ use crate::domain::episode::EpisodeChange;
 use crate::domain::ids::CharacteristicId;
 use crate::domain::rules::Severity;
 use crate::domain::silence::{Alarm, Silence};
-use crate::domain::violation::Violation;
 use crate::error_chain::error_chain;
 use crate::metrics::Metrics;
+use crate::notify::evidence::Evidence;
 use crate::notify::receivers::Receivers;
 use crate::notify::routes::{Decision, Routes, Subject};
-use crate::protocol::episode::{EpisodeUpdate, EpisodeView};
+use crate::protocol::episode::EpisodeUpdate;
 use crate::protocol::event::LoggedEvent;
 use crate::protocol::notice::Notice;
 use crate::protocol::payload::ViolationView;
@@ -184,61 +183,34 @@ impl Dispatcher {
 
     /// What is to be stored of these events.
     async fn notices(&self, events: &[Arc<LoggedEvent>]) -> Result<Vec<NewNotice>, StoreError> {
-        let ids = events.iter().map(|event| event.characteristic_id);
+        let updates: Vec<_> =
+            events.iter().filter_map(|event| Some((event.seq, understood(event)?))).collect();
+        let episodes: Vec<_> = updates.iter().map(|(_, update)| &update.episode).collect();
+        let ids = episodes.iter().map(|episode| episode.characteristic_id);
         let known = self.store.characteristics_by_id(ids).await?;
         let silences = self.store.silences_in_force().await?;
-        let mut notices = Vec::with_capacity(events.len());
-        for event in events {
-            let Some(update) = event.episode_update() else {
-                error!(event.seq = event.seq, "an episode event cannot be understood, nobody is told of it");
-                continue;
-            };
-            let of = known.get(&event.characteristic_id);
+        let evidence = Evidence::about(&self.store, &episodes).await?;
+        let notice = |(seq, update): (u64, EpisodeUpdate)| {
+            let EpisodeUpdate { change, episode, .. } = &update;
+            let of = known.get(&episode.characteristic_id);
             let tags: &[String] = of.map_or(&[], |characteristic| &characteristic.definition.tags);
             let decision = self.routes.decide(&Subject::of(&update, tags));
             let routes = decision.routes.iter().map(ToString::to_string).collect();
-            let violation = match of {
-                Some(of) => {
-                    let told = self.newest_violation(&update.episode).await?;
-                    told.map(|violation| ViolationView::new(&violation, of))
-                }
-                None => None,
-            };
-            let severity = update.episode.severity;
-            let is_lesser = update.change == EpisodeChange::Worsened
-                && violation.as_ref().is_some_and(|violation| violation.severity < severity);
-            let alarm = alarm(event.characteristic_id, of, Some(severity));
+            let shown = of.and_then(|of| Some((evidence.violation(episode)?, of)));
+            let is_lesser = *change == EpisodeChange::Worsened
+                && shown.is_some_and(|(violation, _)| violation.severity < episode.severity);
+            let alarm = alarm(episode.characteristic_id, of, Some(episode.severity));
             let deliveries =
                 self.deliveries(&decision, is_lesser, |receiver| held(&silences, &alarm, receiver));
-            let first = violation.as_ref().and_then(|violation| violation.involved_sample_ids.first());
-            let began = match first {
-                Some(first) => self.store.sample(*first).await?.map(|record| record.sample.timestamp),
-                None => None,
-            };
             let notice = Notice {
-                update,
-                violation,
-                pattern_began_at: began,
+                violation: shown.map(|(violation, of)| ViolationView::new(violation, of)),
+                pattern_began_at: shown.and_then(|(violation, _)| evidence.began_at(violation)),
                 reaction_plan: of.and_then(|of| of.definition.reaction_plan.clone()),
+                update,
             };
-            notices.push(stored(event.seq, &notice, routes, deliveries));
-        }
-        Ok(notices)
-    }
-
-    /// The severest of what fired on the newest sample of an episode; of several, the one of the first rule.
-    async fn newest_violation(&self, episode: &EpisodeView) -> Result<Option<Violation>, StoreError> {
-        let Some(newest) = self.store.violation(episode.newest_violation_id).await? else { return Ok(None) };
-        let newest = newest.violation;
-        let fired = match newest.sample_id {
-            Some(sample) => {
-                self.store.violations_of_samples([sample]).await?.remove(&sample).unwrap_or_default()
-            }
-            None => Vec::new(),
+            stored(seq, &notice, routes, deliveries)
         };
-        let of_episode = fired.into_iter().filter(|violation| violation.episode_id == Some(episode.id));
-        let severest = of_episode.min_by_key(|violation| (Reverse(violation.severity), violation.id));
-        Ok(Some(severest.unwrap_or(newest)))
+        Ok(updates.into_iter().map(notice).collect())
     }
 
     /// `is_lesser`: what is new is less severe than the episode. `held`: what holds back what goes to a receiver.
@@ -279,6 +251,15 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// What an `episode` event tells; `None`: nobody knows.
+fn understood(event: &LoggedEvent) -> Option<EpisodeUpdate> {
+    let update = event.episode_update();
+    if update.is_none() {
+        error!(event.seq = event.seq, "an episode event cannot be understood, nobody is told of it");
+    }
+    update
 }
 
 fn stored(seq: u64, notice: &Notice, routes: Vec<String>, deliveries: Vec<NewDelivery>) -> NewNotice {

@@ -22,6 +22,7 @@ mod deliverer;
 mod dispatcher;
 pub mod email;
 mod event;
+mod evidence;
 pub mod heartbeat;
 mod log;
 pub mod mqtt;

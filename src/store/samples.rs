@@ -111,6 +111,17 @@ impl Store {
         read!(self, samples::one(id))
     }
 
+    /// When these samples were measured, as far as they exist.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn measured_at(
+        &self,
+        ids: Vec<SampleId>,
+    ) -> Result<HashMap<SampleId, DateTime<Utc>>, StoreError> {
+        read!(self, samples::measured_at(&ids))
+    }
+
     /// A page of samples, newest first.
     ///
     /// # Errors

@@ -53,6 +53,18 @@ impl Store {
         read!(self, violations::one(id))
     }
 
+    /// These violations, as far as they exist and their characteristics do.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn violations_by_id(
+        &self,
+        ids: impl IntoIterator<Item = ViolationId>,
+    ) -> Result<HashMap<ViolationId, Violation>, StoreError> {
+        let ids: Vec<_> = ids.into_iter().collect();
+        read!(self, violations::by_id(&ids))
+    }
+
     /// A page of violations, newest first.
     ///
     /// # Errors

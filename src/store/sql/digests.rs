@@ -45,11 +45,14 @@ pub(super) async fn gather(
     );
     push_ids(&mut update, "(", leased.iter().filter(|(_, attempt)| *attempt > 1).map(|(id, _)| *id));
     update.build().execute(&mut *connection).await?;
-    // Of an episode, nothing goes before something older that is tried by itself.
+    // Of each episode the oldest is due; written so that a planner with old statistics has no choice but to begin there. Nothing
+    // goes before something older that is tried by itself.
     let gather = format!(
         "UPDATE deliveries SET state = 'leased', attempts = 1, due_at = NULL, digest = $1 WHERE id IN \
-         (SELECT m.id FROM deliveries l JOIN deliveries m ON m.receiver = l.receiver AND m.recipient = l.recipient \
-          WHERE l.id = $1 AND m.id <> $1 AND m.ended_at IS NULL AND m.state = 'pending' AND m.attempts = 0 \
+         (SELECT m.id FROM deliveries l CROSS JOIN deliveries h CROSS JOIN deliveries m \
+          WHERE l.id = $1 AND h.receiver = l.receiver AND h.recipient = l.recipient AND h.due_at IS NOT NULL \
+          AND m.episode_id = h.episode_id AND m.receiver = h.receiver AND m.recipient = h.recipient \
+          AND m.id <> $1 AND m.ended_at IS NULL AND m.state = 'pending' AND m.attempts = 0 \
           AND m.digest IS NULL AND m.useful_until > {NOW} \
           AND NOT EXISTS (SELECT 1 FROM deliveries w WHERE w.episode_id = m.episode_id AND w.receiver = m.receiver \
             AND w.recipient = m.recipient AND w.ended_at IS NULL AND w.id < m.id AND w.id <> $1 \

@@ -28,7 +28,7 @@ pub async fn to_replay(
     limit: u32,
 ) -> Result<Vec<DeliveryId>, StoreError> {
     let mut select = QueryBuilder::<Db>::new(
-        "SELECT d.id FROM notices n JOIN deliveries d ON d.seq = n.seq WHERE d.receiver = ",
+        "SELECT d.id FROM notices n CROSS JOIN deliveries d WHERE d.seq = n.seq AND d.receiver = ",
     );
     select.push_bind(&replay.receiver);
     select.push(" AND n.at >= ").push_bind(replay.from.timestamp_micros());

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use sqlx::{QueryBuilder, Row as _};
 
 use super::{Connection, Db, Row, push_ids, push_known_id, push_not_deleted};
@@ -29,6 +30,17 @@ fn select() -> QueryBuilder<'static, Db> {
     let mut select = QueryBuilder::new("SELECT ");
     select.push(COLUMNS).push(" FROM samples s");
     select
+}
+
+pub async fn measured_at(
+    connection: &mut Connection,
+    ids: &[SampleId],
+) -> Result<HashMap<SampleId, DateTime<Utc>>, StoreError> {
+    let mut select = QueryBuilder::<Db>::new("SELECT s.id, s.at FROM samples s WHERE s.id IN ");
+    push_ids(&mut select, "(", ids.iter().map(|id| id.get()));
+    let rows: Vec<(i64, i64)> = select.build_query_as().fetch_all(connection).await?;
+    let measured = |(row_id, at)| corrupt("samples", row_id, id(row_id).and_then(|id| Ok((id, time(at)?))));
+    rows.into_iter().map(measured).collect()
 }
 
 pub async fn one(connection: &mut Connection, id: SampleId) -> Result<Option<SampleRecord>, StoreError> {

@@ -53,6 +53,19 @@ pub async fn page(
 }
 
 /// By sample, each in the order it was found.
+pub async fn by_id(
+    connection: &mut Connection,
+    ids: &[ViolationId],
+) -> Result<HashMap<ViolationId, Violation>, StoreError> {
+    let mut select = QueryBuilder::<Db>::new(SELECT);
+    push_ids(&mut select, " WHERE v.id IN (", ids.iter().map(|id| id.get()));
+    select.push(" AND ");
+    push_not_deleted(&mut select, "v.characteristic_id");
+    let rows = select.build().fetch_all(connection).await?;
+    let by_id = |row| record_from(row).map(|record| (record.violation.id, record.violation));
+    rows.iter().map(by_id).collect()
+}
+
 pub async fn of_samples(
     connection: &mut Connection,
     samples: Vec<SampleId>,
