@@ -16,6 +16,8 @@ mod inspection;
 mod maintenance;
 mod ports;
 mod preload;
+mod reread;
+mod seen;
 mod trial;
 
 use std::net::SocketAddr;
@@ -34,6 +36,8 @@ pub use maintenance::{Renewal, renew_epoch};
 pub use trial::{Tried, try_receiver};
 
 use self::ports::{LogHistory, StoredCatalog, StoredPictures};
+use self::reread::{Reader, of_notify, source};
+use self::seen::Seen;
 use crate::backplane::Relay;
 use crate::broadcast::{self, Broadcaster};
 use crate::bus::{self, EventBus};
@@ -41,11 +45,14 @@ use crate::clock::Clock;
 use crate::health::{Health, Stage};
 use crate::http::auth::{Authorizer, TokenAuthorizer, TokenError};
 use crate::http::{self, Access, BindError, Server, ServerParts};
-use crate::metrics::{Exposition, Metrics, Readings};
-use crate::notify::{self, AlertNotifier, Deliverer, Dispatcher, OwnNotifiers, Plan, Surroundings};
+use crate::metrics::{Exposition, Metrics};
+use crate::notify::{
+    self, AlertNotifier, Deliverer, Dispatcher, Ingredients, OwnNotifiers, Plan, PlanInForce, ReadError,
+    Reloader, Reloading, Surroundings,
+};
 use crate::protocol::event::LoggedEvent;
 use crate::services::{
-    AlertManager, Catalog, CommitLoop, CommitQueue, ControlLimitService, ForeignEvents, Painter, Retention,
+    AlertManager, Catalog, CommitLoop, ControlLimitService, ForeignEvents, Painter, Retention,
     RunLengthSimulator, SpcEngine, retention,
 };
 use crate::settings::Settings;
@@ -105,6 +112,7 @@ pub struct AppBuilder {
     clock: Option<Clock>,
     authorizer: Option<Arc<dyn Authorizer>>,
     notifiers: OwnNotifiers,
+    reread: Option<Reader>,
 }
 
 impl AppBuilder {
@@ -130,28 +138,45 @@ impl AppBuilder {
         self
     }
 
+    /// Where receivers and routes are read again for a [reload](Reloader::reload), which `POST /reload` asks for, too. It
+    /// may block. The text of its error is logged and answered: nothing secret may stand in it.
+    #[must_use]
+    pub fn reload_from(
+        mut self,
+        read: impl Fn() -> Result<Settings, ReadError> + Send + Sync + 'static,
+    ) -> Self {
+        self.reread = Some(Box::new(read));
+        self
+    }
+
     /// Binds the address and opens the database; nothing runs yet.
     ///
     /// # Errors
     /// [`AppError`].
     pub async fn build(self) -> Result<App, AppError> {
-        let Self { settings, clock, authorizer, notifiers } = self;
+        let Self { settings, clock, authorizer, notifiers, reread } = self;
         settings.broadcast.check()?;
         settings.http.check()?;
         let clock = clock.unwrap_or_else(Clock::system);
         let (tracker, pictures) = (TaskTracker::new(), Arc::new(StoredPictures::default()));
         let painter = Painter::new(settings.site.time_zone, tracker.clone());
-        let plan = {
-            let surroundings = Surroundings {
+        let ingredients = Ingredients {
+            own: notifiers,
+            surroundings: Surroundings {
                 clock: clock.clone(),
                 site: settings.site.clone(),
                 pictures: Arc::clone(&pictures) as _,
-            };
-            let mut notify = settings.notify.clone();
-            notify.stop_grace_ms = notify.stop_grace_ms.min(settings.stop.grace_ms / 2);
+            },
+            source: reread.map(|read| source(read, settings.clone())),
+        };
+        let plan = {
+            let (notify, Ingredients { own, surroundings, .. }) =
+                (of_notify(&settings, &settings), ingredients.clone());
             // It reads files.
-            let planned = spawn_blocking(move || Plan::new(notify, notifiers, &surroundings)).await;
-            planned.map_err(|source| AppError::Failed { part: "the plan of receivers", source })??
+            let planned = spawn_blocking(move || Plan::new(notify, own, &surroundings)).await;
+            PlanInForce::new(
+                planned.map_err(|source| AppError::Failed { part: "the plan of receivers", source })??,
+            )
         };
         let tokens = TokenAuthorizer::new(&settings.auth)?;
         let access = match () {
@@ -218,6 +243,7 @@ impl AppBuilder {
             settings.retention.clone(),
         );
         let (dispatcher, deliverer) = plan.tasks(&store, &metrics);
+        let (reloading, reloader) = Reloading::new(ingredients, plan.clone(), metrics.notifying.clone());
         let parts = ServerParts {
             engine: SpcEngine::new(queue.clone()),
             alerts: AlertManager::new(queue.clone()),
@@ -230,6 +256,7 @@ impl AppBuilder {
             catalog: Catalog::new(queue),
             run_lengths,
             plan,
+            reloader,
             store,
             broadcaster,
             authorizer,
@@ -247,7 +274,19 @@ impl AppBuilder {
             stop_shards: CancellationToken::new(),
         };
         let grace = Duration::from_millis(settings.stop.grace_ms);
-        Ok(App { server, parts, bus, commit_loop, simulator, relay, retention, dispatcher, deliverer, grace })
+        Ok(App {
+            server,
+            parts,
+            bus,
+            commit_loop,
+            simulator,
+            relay,
+            retention,
+            dispatcher,
+            deliverer,
+            reloading,
+            grace,
+        })
     }
 }
 
@@ -262,6 +301,7 @@ pub struct App {
     retention: Retention,
     dispatcher: Dispatcher,
     deliverer: Deliverer,
+    reloading: Reloading,
     grace: Duration,
 }
 
@@ -306,6 +346,11 @@ impl App {
         self.bus.clone()
     }
 
+    /// Has receivers and routes reloaded.
+    pub fn reloader(&self) -> Reloader {
+        self.parts.reloader.clone()
+    }
+
     /// How far this process is.
     pub fn health(&self) -> Health {
         self.parts.health.clone()
@@ -326,6 +371,7 @@ impl App {
             retention,
             dispatcher,
             deliverer,
+            reloading,
             grace,
         } = self;
         let (store, health, tracker) = (parts.store.clone(), parts.health.clone(), parts.tracker.clone());
@@ -347,7 +393,9 @@ impl App {
         let stop_notify = CancellationToken::new();
         let dispatcher = dispatcher.run(stop_notify.clone()).instrument(info_span!("dispatcher"));
         let deliverer = deliverer.run(stop_notify.clone()).instrument(info_span!("deliverer"));
+        let reloading = reloading.run(stop_notify.clone()).instrument(info_span!("reloading"));
         let (mut dispatcher, mut deliverer) = (tokio::spawn(dispatcher), tokio::spawn(deliverer));
+        let mut reloading = tokio::spawn(reloading);
         // Answers requests: it ends with them.
         let simulator = simulator.run(stop_requests.clone()).instrument(info_span!("run_lengths"));
         let mut simulator = tracker.spawn(simulator);
@@ -366,6 +414,7 @@ impl App {
             ended = &mut retention => Some(ended_early("retention", ended)),
             ended = &mut dispatcher => Some(ended_early("the dispatcher", ended)),
             ended = &mut deliverer => Some(ended_early("the deliverer", ended)),
+            ended = &mut reloading => Some(ended_early("the reloading of receivers", ended)),
             ended = &mut follow => Some(ended_early("the follower of other processes", ended)),
             ended = &mut simulator => Some(ended_early("the simulator of run lengths", ended)),
             () = shard_ended.cancelled() => Some(AppError::EndedEarly("a shard")),
@@ -396,6 +445,7 @@ impl App {
         if !serving.is_finished() {
             finish("connections", grace, server.stop(true)).await;
         }
+        end("the reloading of receivers", grace, reloading).await;
         end("the dispatcher", grace, dispatcher).await;
         end("the deliverer", grace, deliverer).await;
         finish("the database", grace, store.close()).await;
@@ -433,38 +483,5 @@ async fn end<T>(part: &'static str, grace: Duration, task: JoinHandle<T>) {
 async fn finish(what: &'static str, grace: Duration, work: impl Future<Output = ()>) {
     if timeout(grace, work).await.is_err() {
         warn!("{what} did not end within the grace");
-    }
-}
-
-/// What `/metrics` looks at when it is asked.
-struct Seen {
-    started_at_unix_seconds: f64,
-    store: Store,
-    requests: TaskTracker,
-    queue: CommitQueue,
-    bus: EventBus<Arc<LoggedEvent>>,
-    broadcaster: Broadcaster,
-    settings: Settings,
-}
-
-impl Seen {
-    fn read(&self) -> Readings {
-        let bus = self.bus.stats();
-        // A subscriber's position is the event that it takes next.
-        let done = |position: u64| position.saturating_sub(1);
-        Readings {
-            started_at_unix_seconds: self.started_at_unix_seconds,
-            database_is_writable: self.store.is_writable(),
-            requests_under_way: self.requests.len() as u64,
-            command_queue: self.queue.depth() as u64,
-            command_queue_capacity: self.settings.services.queue_commands as u64,
-            log_head: *self.store.committed().borrow(),
-            relayed: done(bus.next),
-            ring: bus.next - bus.oldest,
-            ring_capacity: self.settings.bus.capacity_events.get() as u64,
-            violations_unreceived: self.broadcaster.count_unreceived(),
-            receipts_forgotten: self.broadcaster.count_forgotten(),
-            subscribers: bus.subscribers.into_iter().map(|s| (s.name, done(s.position))).collect(),
-        }
     }
 }

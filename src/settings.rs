@@ -95,6 +95,18 @@ impl Settings {
         Self::merge(file, &Environment::of_process()?, &overrides)
     }
 
+    /// The sections that say something else than others do.
+    pub fn differing(&self, other: &Self) -> Vec<&'static str> {
+        macro_rules! differing {
+            ($($section:ident)*) => {{
+                let Self { $($section),* } = self; // none is forgotten
+                let sections = [$((stringify!($section), *$section != other.$section)),*];
+                sections.into_iter().filter(|(_, differs)| *differs).map(|(section, _)| section).collect()
+            }};
+        }
+        differing!(http auth input store services events retention bus relay broadcast notify site stop log)
+    }
+
     fn merge(
         file: Option<&Path>,
         environment: &Environment,
@@ -256,6 +268,44 @@ mod tests {
         let place =
             "the setting http.trusted_proxies[1] in the environment variable ANDON_HTTP__TRUSTED_PROXIES: ";
         assert!(text.starts_with(place) && text.contains("\"proxy.example\" is neither"), "{text}");
+    }
+
+    #[test]
+    fn sections_that_differ_are_named() {
+        let one = Settings::default();
+        let mut other = one.clone();
+        other.log.filter = "warn".to_owned();
+        other.http.workers = 3;
+        assert_eq!((one.differing(&one), one.differing(&other)), (vec![], vec!["http", "log"]));
+    }
+
+    #[test]
+    fn what_is_wrong_can_be_told_without_what_the_settings_say() {
+        let told = |text: &str, variables: &[(&str, &str)]| {
+            let file = file(text);
+            let refused = Settings::merge(Some(file.path()), &environment(variables), &[]).expect_err(text);
+            assert!(text.is_empty() || refused.to_string().contains("hunter2"), "{refused}");
+            refused.without_values().replace(&*file.path().to_string_lossy(), "FILE")
+        };
+        let text = told("[[auth.tokens]]\ntoken = \"hunter2\n", &[]);
+        assert!(text.starts_with("TOML parse error at line 2, column ") && text.ends_with("FILE"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+        assert_eq!(
+            told("[log]\nformat = 'hunter2, expected `x`'\n", &[]),
+            "the setting log.format in FILE: expected `text` or `json`"
+        );
+        assert_eq!(
+            told("[http]\nworkers = 'hunter2, expected x, found y'\n", &[]),
+            "the setting http.workers in FILE: expected an integer"
+        );
+        assert_eq!(
+            told("[http]\ntrusted_proxies = ['hunter2']\n", &[]),
+            "the setting http.trusted_proxies[0] in FILE: cannot be what it is"
+        );
+        let text = told("", &[("ANDON_STORE__URI", "hunter2")]);
+        assert!(
+            text.starts_with("the setting store.uri in the environment variable ANDON_STORE__URI: no such")
+        );
     }
 
     #[test]

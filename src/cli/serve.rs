@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use crate::app::App;
@@ -39,17 +41,27 @@ impl ServeArgs {
     }
 }
 
-/// Serves until `stop`.
+/// Serves until `stop`. SIGHUP has receivers and routes reloaded from where the settings came from.
 ///
 /// # Errors
 /// Settings that cannot be, a port or database that cannot be had, a part that failed.
 pub async fn run(arguments: ServeArgs, stop: CancellationToken) -> anyhow::Result<()> {
-    let settings = Settings::load(arguments.config.as_deref(), arguments.overrides())?;
+    let mut hang_ups = signal(SignalKind::hangup())?; // from now on, it does not end the process
+    let load = move || Settings::load(arguments.config.as_deref(), arguments.overrides());
+    let settings = load()?;
     telemetry::start(&settings.log)?;
     let ignored = settings::ignored_variables();
     if !ignored.is_empty() {
         warn!(variables = ?ignored, "left alone: Kubernetes sets these for a service of this name, they are no settings");
     }
-    App::builder(settings).build().await?.run(stop).await?;
+    let reread = move || load().map_err(|error| error.without_values().into());
+    let app = App::builder(settings).reload_from(reread).build().await?;
+    let reloader = app.reloader();
+    let _reloading = AbortOnDropHandle::new(tokio::spawn(async move {
+        while hang_ups.recv().await.is_some() {
+            let _ = reloader.reload().await; // the log tells how it went
+        }
+    }));
+    app.run(stop).await?;
     Ok(())
 }

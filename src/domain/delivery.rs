@@ -69,6 +69,9 @@ pub enum AttemptOutcome {
 }
 
 impl AttemptOutcome {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Delivered, Self::Transient, Self::Permanent, Self::Uncertain];
+
     /// Its name, as the wire says it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -87,12 +90,7 @@ mod tests {
 
     #[test]
     fn words_are_those_of_the_wire() {
-        for outcome in [
-            AttemptOutcome::Delivered,
-            AttemptOutcome::Transient,
-            AttemptOutcome::Permanent,
-            AttemptOutcome::Uncertain,
-        ] {
+        for outcome in AttemptOutcome::ALL {
             assert_eq!(serde_json::json!(outcome), outcome.as_str());
         }
         for change in EpisodeChange::ALL {

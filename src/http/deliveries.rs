@@ -9,7 +9,7 @@ use crate::http::auth::{Authorized, Operate, Read};
 use crate::http::body::Json;
 use crate::http::error::{ApiError, Kind};
 use crate::http::input::{self, NoQuery, Query, page, page_of};
-use crate::notify::{MOST_REPLAYED, Plan, delivery_name};
+use crate::notify::{MOST_REPLAYED, PlanInForce, delivery_name};
 use crate::protocol::rest::{
     AttemptView, DeliveryDetailView, DeliveryQuery, DeliveryView, NoticeView, PageQuery, PageView,
     ReplayRequest, ReplayView, WhyView,
@@ -57,7 +57,7 @@ pub async fn one(
 pub async fn retry(
     _: Authorized<Operate>,
     store: Data<Store>,
-    plan: Data<Plan>,
+    plan: Data<PlanInForce>,
     id: Path<DeliveryId>,
     _: NoQuery,
 ) -> Result<Done<DeliveryView>, ApiError> {
@@ -77,7 +77,7 @@ pub async fn retry(
 pub async fn replay(
     _: Authorized<Operate>,
     store: Data<Store>,
-    plan: Data<Plan>,
+    plan: Data<PlanInForce>,
     times: Data<input::Settings>,
     body: Json<ReplayRequest>,
     _: NoQuery,
@@ -91,7 +91,7 @@ pub async fn replay(
     if states.is_empty() {
         return Err(refused("states", "states must name at least one".to_owned()));
     }
-    if plan.receivers().named(&receiver).is_none() {
+    if plan.get().receivers().named(&receiver).is_none() {
         let text = format!("there is no receiver {receiver:?} in the settings");
         return Err(ApiError::new(Kind::UnknownReceiver, text));
     }

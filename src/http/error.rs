@@ -11,6 +11,7 @@ use tracing::error;
 use crate::broadcast::OrderError;
 use crate::domain::violation::Acknowledgement;
 use crate::error_chain::error_chain;
+use crate::notify::ReloadError;
 use crate::protocol::problem::{self, AcknowledgementView, FieldError, LogView, Problem, shortened};
 use crate::protocol::rest::{ItemError, RulesError};
 use crate::services::foreign_events::ForeignEventError;
@@ -78,6 +79,8 @@ kinds! {
     AlreadyAcknowledged, "already_acknowledged", CONFLICT, "Already acknowledged";
     DeliveryUnderWay, "delivery_under_way", CONFLICT, "The delivery is being tried just now";
     TooManySilences, "too_many_silences", CONFLICT, "Too many silences";
+    UnusableSettings, "unusable_settings", UNPROCESSABLE_ENTITY, "The settings cannot be used";
+    NoSettingsSource, "no_settings_source", CONFLICT, "This program brings its settings itself";
     LogPassed, "log_passed", GONE, "The log no longer holds what comes next";
     TooManyConnections, "too_many_connections", TOO_MANY_REQUESTS, "Too many connections";
     Busy, "busy", SERVICE_UNAVAILABLE, "Too much is waiting";
@@ -287,6 +290,18 @@ impl From<OrderError> for ApiError {
             }
             OrderError::Replaying | OrderError::Late => Self::new(Kind::Busy, detail),
         }
+    }
+}
+
+impl From<ReloadError> for ApiError {
+    fn from(error: ReloadError) -> Self {
+        let kind = match error {
+            ReloadError::NoSource => Kind::NoSettingsSource,
+            ReloadError::Unusable(_) => Kind::UnusableSettings,
+            ReloadError::Busy => Kind::Busy,
+            ReloadError::Stopping => Kind::Unavailable,
+        };
+        Self::new(kind, error_chain(&error))
     }
 }
 

@@ -38,6 +38,7 @@ mod measured;
 mod named;
 mod openapi;
 mod origin;
+mod reload;
 mod routes;
 mod samples;
 mod server;

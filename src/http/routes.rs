@@ -10,8 +10,8 @@ use crate::http::error::{ApiError, Kind};
 use crate::http::openapi::{self, Operation, delete, get, head, patch, post, put};
 use crate::http::{
     batch, characteristics, chart_data, chart_pictures, connections, control_limits, definitions, deliveries,
-    episodes, event_stream, events, exclusion, foreign_events, groups, live, named, samples, silences,
-    unreceived, violations, ws,
+    episodes, event_stream, events, exclusion, foreign_events, groups, live, named, reload, samples,
+    silences, unreceived, violations, ws,
 };
 
 /// What the operations belong to.
@@ -50,6 +50,7 @@ pub static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         episodes(),
         deliveries(),
         silences(),
+        reloads(),
         happenings(),
         connections(),
     ];
@@ -81,6 +82,15 @@ fn server(prefix: &str, id: &str) -> Vec<Operation> {
         operations.push(metrics.says("Counts what has happened", "For Prometheus, as OpenMetrics text."));
     }
     operations.into_iter().map(|operation| operation.tagged(SERVER)).collect()
+}
+
+fn reloads() -> Vec<Operation> {
+    let reload = post("/api/v1/reload", "reload", reload::reload).says(
+        "Reads the settings again",
+        "And puts what they say of receivers and routes in force, all or nothing, without a restart; what else has changed is \
+         named, and needs one. As SIGHUP does.",
+    );
+    vec![reload.tagged(SERVER)]
 }
 
 fn characteristics() -> Vec<Operation> {

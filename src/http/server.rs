@@ -32,7 +32,7 @@ use crate::http::tcp::{Connection, Watch};
 use crate::http::ws::SocketParts;
 use crate::http::{Access, InputSettings, Settings, SharedAuthorizer, origin};
 use crate::metrics::{Exposition, Metrics};
-use crate::notify::Plan;
+use crate::notify::{PlanInForce, Reloader};
 use crate::services::{
     AlertManager, Catalog, ControlLimitService, ForeignEvents, Painter, RunLengths, SpcEngine,
 };
@@ -80,7 +80,8 @@ pub struct ServerParts {
     pub foreign: ForeignEvents,
     pub catalog: Catalog,
     pub run_lengths: RunLengths,
-    pub plan: Plan,
+    pub plan: PlanInForce,
+    pub reloader: Reloader,
     pub store: Store,
     pub broadcaster: Broadcaster,
     pub authorizer: SharedAuthorizer,
@@ -244,6 +245,7 @@ impl Server {
                 .app_data(Data::new(parts.catalog.clone()))
                 .app_data(Data::new(parts.run_lengths.clone()))
                 .app_data(Data::new(parts.plan.clone()))
+                .app_data(Data::new(parts.reloader.clone()))
                 .app_data(Data::new(parts.store.clone()))
                 .app_data(Data::new(parts.broadcaster.clone()))
                 .app_data(Data::new(Arc::clone(&parts.authorizer)))

@@ -13,7 +13,7 @@ use crate::http::auth::{Authorized, Operate, Read};
 use crate::http::body::Json;
 use crate::http::error::{ApiError, Kind};
 use crate::http::input::{self, NoQuery, Query, acting_user, page, page_of};
-use crate::notify::{Plan, SilenceError};
+use crate::notify::{PlanInForce, SilenceError};
 use crate::protocol::rest::{EndSilenceQuery, PageView, SilenceQuery, SilenceRequest, SilenceView};
 use crate::store::{NewSilence, Store};
 
@@ -28,7 +28,7 @@ const MAX_NAMES: usize = 100;
 pub async fn begin(
     caller: Authorized<Operate>,
     store: Data<Store>,
-    plan: Data<Plan>,
+    plan: Data<PlanInForce>,
     clock: Data<Clock>,
     times: Data<input::Settings>,
     body: Json<SilenceRequest>,
@@ -52,7 +52,7 @@ pub async fn begin(
         return Err(ApiError::new(Kind::UnknownCharacteristic, text));
     }
     let author = acting_user(&caller.0, user)?;
-    let silence = plan.silence(&store, NewSilence { silenced, reason, author, ends_at }, now).await?;
+    let silence = plan.get().silence(&store, NewSilence { silenced, reason, author, ends_at }, now).await?;
     info!(silence.id = %silence.id, author = silence.author, "silence {} begins, until {}", silence.id, silence.ends_at);
     let location = format!("/api/v1/silences/{}", silence.id);
     Ok(Created { location, view: SilenceView::new(silence, now) })

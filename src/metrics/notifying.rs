@@ -44,6 +44,8 @@ pub struct Notifying {
     suppressed: Family<Kind, Counter>,
     /// Heartbeats, by what became of them.
     heartbeats: Family<Kind, Counter>,
+    /// Reloads of receivers and routes, by what became of them.
+    reloads: Family<Kind, Counter>,
     lag: Gauge,
 }
 
@@ -59,6 +61,7 @@ impl Default for Notifying {
             expired: Counter::default(),
             suppressed: Family::default(),
             heartbeats: Family::default(),
+            reloads: Family::default(),
             lag: Gauge::default(),
         }
     }
@@ -73,6 +76,11 @@ impl Notifying {
     /// A heartbeat was sent, has failed, or was held back.
     pub fn heartbeat(&self, outcome: &'static str) {
         self.heartbeats.get_or_create(&Kind { kind: outcome }).inc();
+    }
+
+    /// Receivers and routes were reloaded, or could not be.
+    pub fn reloaded(&self, outcome: &'static str) {
+        self.reloads.get_or_create(&Kind { kind: outcome }).inc();
     }
 
     /// A notice was taken.
@@ -97,6 +105,18 @@ impl Notifying {
         let of = Receiver { receiver: Arc::clone(receiver) };
         self.waiting.get_or_create(&of).set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.oldest.get_or_create(&of).set(oldest.as_secs_f64());
+    }
+
+    /// There is no such receiver any more; these are all the outcomes that attempts have.
+    pub fn forget(&self, receiver: &Arc<str>, outcomes: impl IntoIterator<Item = &'static str>) {
+        for outcome in outcomes {
+            self.attempts.remove(&Attempt { receiver: Arc::clone(receiver), outcome });
+        }
+        let of = Receiver { receiver: Arc::clone(receiver) };
+        self.attempt_duration.remove(&of);
+        self.breaker_open.remove(&of);
+        self.waiting.remove(&of);
+        self.oldest.remove(&of);
     }
 
     /// Deliveries came to nothing.
@@ -131,6 +151,11 @@ impl Notifying {
         }
         let help = "Heartbeats sent, failed, or held_back because people could not be told";
         registry.register("notify_heartbeats", help, self.heartbeats);
+        for kind in ["applied", "refused"] {
+            drop(self.reloads.get_or_create(&Kind { kind }));
+        }
+        let help = "Reloads of receivers and routes that were applied, or refused because the settings cannot be used";
+        registry.register("reloads", help, self.reloads);
         let help = "Committed events that the dispatcher had not looked at when it last tried";
         registry.register("notify_lag_events", help, self.lag);
     }

@@ -8,7 +8,7 @@
 //! * **What is scheduled** (later steps of escalations, reminders, what a silence holds back) begins here, within a
 //!   `poll_interval_ms` of its time. Silences are asked whenever something is about to be due.
 //! * **Woken** by the watched position of the log, or by a timer.
-//! * **Full**: the log is the queue; a page is taken at a time.
+//! * **Full**: the log is the queue; a page is taken at a time, each under the plan that is in force when it begins.
 //! * **Late or failing**: tried again at the next wake-up, and told once; nothing is passed over. Nobody waits for it.
 //! * **Several processes** on one database: the cursor's row is the lock; who finds it moved reads on from there.
 //! * **Dies**: the next one goes on at the cursor. **Stops**: between two pages.
@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, trace, warn};
@@ -28,9 +29,9 @@ use crate::domain::rules::Severity;
 use crate::domain::silence::{Alarm, Silence};
 use crate::error_chain::error_chain;
 use crate::metrics::Metrics;
+use crate::notify::Plan;
 use crate::notify::evidence::Evidence;
-use crate::notify::receivers::Receivers;
-use crate::notify::routes::{Decision, Routes, Subject};
+use crate::notify::routes::{Decision, Subject};
 use crate::protocol::episode::EpisodeUpdate;
 use crate::protocol::event::LoggedEvent;
 use crate::protocol::notice::Notice;
@@ -56,11 +57,10 @@ impl Place {
 #[derive(Debug)]
 pub struct Dispatcher {
     store: Store,
-    receivers: Arc<Receivers>,
-    routes: Routes,
+    plans: watch::Receiver<Arc<Plan>>,
+    /// The one that is carried out just now.
+    plan: Arc<Plan>,
     metrics: Metrics,
-    poll_interval: Duration,
-    page_notices: u32,
     /// `None`: to be read, since it is not known whether it was moved.
     place: Option<Place>,
     is_failing: bool,
@@ -68,24 +68,9 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// A dispatcher that goes on at the stored cursor.
-    pub(super) fn new(
-        store: Store,
-        receivers: Arc<Receivers>,
-        routes: Routes,
-        metrics: Metrics,
-        (poll_interval, page_notices): (Duration, u32),
-    ) -> Self {
-        let page_notices = page_notices.max(1);
-        Self {
-            store,
-            receivers,
-            routes,
-            metrics,
-            poll_interval,
-            page_notices,
-            place: None,
-            is_failing: false,
-        }
+    pub(super) fn new(store: Store, plans: watch::Receiver<Arc<Plan>>, metrics: Metrics) -> Self {
+        let plan = Arc::clone(&plans.borrow());
+        Self { store, plans, plan, metrics, place: None, is_failing: false }
     }
 
     /// Runs until `stop`.
@@ -104,7 +89,8 @@ impl Dispatcher {
             tokio::select! {
                 () = stop.cancelled() => {}
                 Ok(()) = committed.changed(), if !self.is_failing => {}
-                () = sleep(self.poll_interval) => {}
+                Ok(()) = self.plans.changed() => {}
+                () = sleep(self.plan.poll_interval()) => {}
             }
         }
     }
@@ -126,15 +112,20 @@ impl Dispatcher {
         }
     }
 
+    fn page_notices(&self) -> u32 {
+        self.plan.settings.page_notices.max(1)
+    }
+
     /// Takes everything up to a position, page by page.
     async fn take_up_to(&mut self, head: u64, stop: &CancellationToken) -> Result<(), StoreError> {
         while !stop.is_cancelled() {
+            self.plan = Arc::clone(&self.plans.borrow_and_update());
             let mut place = match self.place.take() {
                 Some(place) => place,
                 None => Place::at(self.store.notify_cursor().await?),
             };
             let events = if place.read < head {
-                self.store.episode_events((place.read, head), self.page_notices).await?
+                self.store.episode_events((place.read, head), self.page_notices()).await?
             } else {
                 Vec::new()
             };
@@ -158,9 +149,9 @@ impl Dispatcher {
 
     /// What was scheduled for now is due from now on, unless a silence holds it back.
     async fn begin_scheduled(&self, stop: &CancellationToken) -> Result<(), StoreError> {
-        self.store.hasten_next_steps(&self.receivers.out_of_reach()).await?;
+        self.store.hasten_next_steps(&self.plan.receivers.out_of_reach()).await?;
         while !stop.is_cancelled() {
-            let due = self.store.due_steps(self.page_notices).await?;
+            let due = self.store.due_steps(self.page_notices()).await?;
             if due.is_empty() {
                 break;
             }
@@ -176,7 +167,8 @@ impl Dispatcher {
                 Begin { id: step.id, held: held(&silences, &alarm, &step.receiver) }
             });
             let begun = self.store.begin_scheduled(&begin.collect::<Vec<_>>()).await?;
-            begun.iter().filter_map(|name| self.receivers.named(name)).for_each(|it| it.wake.notify_one());
+            let plan = Arc::clone(&self.plans.borrow());
+            begun.iter().filter_map(|name| plan.receivers.named(name)).for_each(|it| it.wake.notify_one());
         }
         Ok(())
     }
@@ -194,7 +186,7 @@ impl Dispatcher {
             let EpisodeUpdate { change, episode, .. } = &update;
             let of = known.get(&episode.characteristic_id);
             let tags: &[String] = of.map_or(&[], |characteristic| &characteristic.definition.tags);
-            let decision = self.routes.decide(&Subject::of(&update, tags));
+            let decision = self.plan.routes.decide(&Subject::of(&update, tags));
             let routes = decision.routes.iter().map(ToString::to_string).collect();
             let shown = of.and_then(|of| Some((evidence.violation(episode)?, of)));
             let is_lesser = *change == EpisodeChange::Worsened
@@ -220,7 +212,8 @@ impl Dispatcher {
         is_lesser: bool,
         held: impl Fn(&str) -> Option<Hold>,
     ) -> Vec<NewDelivery> {
-        let to = |name: &str| self.receivers.named(name).expect("routes lead to receivers that are there");
+        let to =
+            |name: &str| self.plan.receivers.named(name).expect("routes lead to receivers that are there");
         let told = decision.told.iter().map(|told| (to(told.receiver), *told));
         let deliveries = told.flat_map(|(receiver, told)| {
             let settings = &receiver.settings;
@@ -241,11 +234,13 @@ impl Dispatcher {
         deliveries.collect()
     }
 
+    /// Wakes those who serve the receivers now, whoever did when the page was begun.
     fn announce(&self, notices: &[NewNotice]) {
+        let plan = self.plans.borrow();
         for notice in notices {
             self.metrics.notifying.noticed(notice.change.as_str());
             for delivery in &notice.deliveries {
-                if let Some(receiver) = self.receivers.named(&delivery.receiver) {
+                if let Some(receiver) = plan.receivers.named(&delivery.receiver) {
                     receiver.wake.notify_one();
                 }
             }

@@ -70,7 +70,7 @@ pub enum Failure {
     Uncertain,
     /// The receiver refuses this alert, and will do so again.
     Permanent,
-    /// The receiver wants nothing any more. Nothing is sent to it until the process starts again.
+    /// The receiver wants nothing any more. Nothing is sent to it until the process starts again, or reloads its receivers.
     Gone,
 }
 
@@ -141,8 +141,8 @@ pub trait AlertNotifier: Send + Sync {
     /// [`NotifyError`], which says whether to try again.
     async fn notify(&self, alert: &Alert) -> Result<Receipt, NotifyError>;
 
-    /// Whom it reaches: each gets its own delivery, so that one that refuses keeps nothing from the others. Asked once, at
-    /// the start; each must be there once. By default one without a name.
+    /// Whom it reaches: each gets its own delivery, so that one that refuses keeps nothing from the others. Asked at the
+    /// start and with each reload; each must be there once. By default one without a name.
     fn recipients(&self) -> Vec<String> {
         vec![String::new()]
     }
@@ -155,7 +155,7 @@ pub trait AlertNotifier: Send + Sync {
     /// What it does beside, from the deliverer's start until `stop`: holding a connection. By default nothing.
     ///
     /// It is begun once, ended after the last attempt, and given `stop_grace_ms` to say goodbye. Should it end before, it is
-    /// begun again.
+    /// begun again. So it is by a reload, after its end.
     async fn run(&self, stop: CancellationToken) {
         stop.cancelled().await;
     }

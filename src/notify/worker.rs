@@ -11,8 +11,8 @@
 //! * **Late**: an attempt ends with the receiver's `timeout_ms`; the lease is longer than that.
 //! * **The ledger fails**: what has finished is kept and told again; nothing is leased meanwhile.
 //! * **Dies**: leases end, or are released by the next process; what was under way is tried again under the same name.
-//! * **Stops**: leases nothing more, waits `stop_grace_ms` for attempts under way, records; what is cut short counts as
-//!   uncertain and is due at once.
+//! * **Stops**, with the process or for its successor under another plan: leases nothing more, waits `stop_grace_ms` for attempts
+//!   under way, records; what is cut short counts as uncertain and is due at once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ use crate::protocol::notice::Notice;
 use crate::store::{Finished, LeaseRequest, Leased, Store, StoreError, Turn};
 
 /// What is told of an attempt that a stop has ended.
-const CUT_SHORT: &str = "cut short: the process stopped";
+const CUT_SHORT: &str = "cut short: the process stopped, or its settings were reloaded";
 /// How long a stopping worker waits before it tells a ledger that has failed again.
 const RECORD_AGAIN: Duration = Duration::from_millis(100);
 /// How long until what a notifier does beside is begun again.

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::settings::Settings;
 
+/// What is said of a key that does not exist.
+const NO_SUCH: &str = "no such setting;";
+
 /// Settings that cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -33,6 +36,33 @@ pub enum SettingsError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+}
+
+impl SettingsError {
+    /// The same for those who may not see what the settings say: without values, and without lines of the file.
+    pub fn without_values(&self) -> String {
+        match self {
+            Self::Source(ConfigError::FileParse { uri, cause }) => {
+                let cause = cause.to_string();
+                let first = cause.lines().next().unwrap_or_default(); // then comes the line of the file
+                format!("{first} in {}", uri.as_deref().unwrap_or("the settings"))
+            }
+            Self::Value { key, origin, problem } => told(key, origin.as_ref(), &without_value(problem)),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// What would be right, of what is said about a value.
+fn without_value(problem: &str) -> String {
+    if problem.starts_with(NO_SUCH) {
+        return problem.to_owned(); // it names keys
+    }
+    let expected = match problem.strip_prefix("expected ") {
+        Some(rest) => rest.split(", found ").next(),
+        None => problem.rsplit_once(", expected ").map(|(_, expected)| expected),
+    };
+    expected.map_or_else(|| "cannot be what it is".to_owned(), |expected| format!("expected {expected}"))
 }
 
 /// Where a setting was said.
@@ -71,7 +101,7 @@ pub(super) fn key_and_problem(error: &ConfigError, merged: &Config) -> (String, 
         Some((name, expected)) => {
             let key = if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
             let there_are = expected.trim_start_matches("one of ");
-            (key, format!("no such setting; there are {there_are}"))
+            (key, format!("{NO_SUCH} there are {there_are}"))
         }
         None => (key, problem),
     }

@@ -8,7 +8,7 @@ use crate::support::{Answer, TestApp, TestAppBuilder};
 
 pub const READ: &str = "read-0123456789abcdef";
 pub const INGEST: &str = "ingest-0123456789abcdef";
-const OPERATE: &str = "operate-0123456789abcdef";
+pub const OPERATE: &str = "operate-0123456789abcdef";
 pub const ADMIN: &str = "admin-0123456789abcdef";
 const BACKEND: &str = "backend-0123456789abcdef";
 
@@ -86,6 +86,7 @@ fn routes() -> Vec<(&'static str, &'static str, Option<Value>, &'static [&'stati
         ("DELETE", "/characteristics/1", None, &[ADMIN]), // it has samples
         ("PUT", "/characteristics/1/rules", Some(json!({"preset": "outlier"})), &[ADMIN]),
         ("PUT", "/violations/reason-codes", Some(json!({"reason_codes": ["Other"]})), &[ADMIN]),
+        ("POST", "/reload", None, &[ADMIN]), // there is nowhere to reload from
     ]
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use andon::notify::{ReceiverSettings, webhook};
+use andon::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::auth::with_tokens;
@@ -202,7 +203,12 @@ async fn answers_look_as_their_golden_files_say() {
     let far_end = TestWebhook::start().await;
     let webhook = webhook::Settings { url: Some(far_end.url()), allow_private: true, ..Default::default() };
     let mes = ReceiverSettings { name: "mes".to_owned(), webhook: Some(webhook), ..Default::default() };
-    let app = TestApp::builder().with(|s| s.notify.receivers = vec![mes]).spawn().await;
+    let app = TestApp::builder().with(|s| s.notify.receivers = vec![mes]);
+    let rewritten = |s: &mut Settings| {
+        s.log.filter = "warn".to_owned();
+        Ok(())
+    };
+    let app = app.reload_from(rewritten).spawn().await;
     let (created, limits) = given_a_bore(&app).await;
     golden.add("characteristic_created", created);
     golden.add("control_limits", limits);
@@ -260,6 +266,7 @@ async fn answers_look_as_their_golden_files_say() {
     assert!(passed["detail"].as_str().is_some_and(|detail| detail.contains("another log")), "{passed}");
     passed["detail"] = json!("<where to go on>");
     golden.add("problem_with_log", passed);
+    golden.add("reloaded", app.post("/reload", &json!({})).await.1);
     golden.add(
         "characteristic_changed",
         app.call("PATCH", "/characteristics/1", Some(&another_chart())).await.1,

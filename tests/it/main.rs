@@ -54,6 +54,7 @@ mod published_data;
 mod receipts;
 mod refusals_to_start;
 mod rejudging;
+mod reload;
 mod reminders;
 mod replay;
 mod rest_acknowledgements;

@@ -191,7 +191,7 @@ async fn whatever_a_client_makes_of_the_document_the_server_keeps_to_it() {
     let Some(bin) = prepared("TEST_OPENAPI") else { return };
     // Who is named in an example may be anybody.
     let app = with_tokens().with(|settings| settings.auth.tokens[3].acts_for_users = true);
-    let app = app.spawn().await.with_token(ADMIN);
+    let app = app.reload_from(|_| Ok(())).spawn().await.with_token(ADMIN);
     given_a_plant(&app).await;
     let _listeners = given_listeners(&app);
     let directory = tempfile::tempdir().expect("a temporary directory");

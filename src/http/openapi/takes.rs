@@ -26,7 +26,7 @@ use crate::http::openapi::contract::{Body, Caller, Contract, Takes};
 use crate::http::openapi::document::Document;
 use crate::http::ws::SocketParts;
 use crate::metrics::Exposition;
-use crate::notify::Plan;
+use crate::notify::{PlanInForce, Reloader};
 use crate::protocol::rest::{BatchRequest, ConnectionNumber};
 use crate::protocol::schema::{HeaderKey, Key};
 use crate::services::{
@@ -198,13 +198,19 @@ impl Part for Document {}
 impl Part for Health {}
 impl Part for InputSettings {}
 impl Part for Exposition {}
-impl Part for Plan {}
+impl Part for PlanInForce {}
 impl Part for RunLengths {}
 impl Part for StreamParts {}
 
 impl Part for Painter {
     fn tell(contract: &mut Contract) {
         contract.refuses(&[Kind::Internal]);
+    }
+}
+
+impl Part for Reloader {
+    fn tell(contract: &mut Contract) {
+        contract.refuses(&[Kind::NoSettingsSource, Kind::UnusableSettings, Kind::Busy, Kind::Unavailable]);
     }
 }
 

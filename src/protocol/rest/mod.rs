@@ -12,6 +12,7 @@ mod group;
 mod health;
 mod limits;
 mod query;
+mod reload;
 mod run_length;
 mod sample;
 mod silence;
@@ -58,6 +59,7 @@ pub use query::{
     BatchQuery, CharacteristicQuery, ChartQuery, DeleteQuery, DeliveryQuery, EpisodeQuery, EventsQuery,
     MAX_PICTURED, PageQuery, PictureQuery, SampleQuery, StatsQuery, ViolationQuery,
 };
+pub use reload::ReloadedView;
 pub use run_length::{InControlArl, RulesAnswer};
 pub use sample::{BatchItem, BatchRequest, BatchView, ItemError, RecordedView, SampleRequest, SampleView};
 pub use silence::{EndSilenceQuery, SilenceQuery, SilenceRequest, SilenceView};

@@ -8,7 +8,7 @@ use andon::app::{App, AppError};
 use andon::bus::EventBus;
 use andon::clock::Clock;
 use andon::health::Health;
-use andon::notify::AlertNotifier;
+use andon::notify::{AlertNotifier, ReadError};
 use andon::protocol::event::LoggedEvent;
 use andon::settings::Settings;
 use serde_json::{Value, json};
@@ -24,7 +24,11 @@ pub struct TestAppBuilder {
     directory: Arc<TempDir>,
     clock: Option<Clock>,
     notifiers: Vec<(&'static str, Arc<dyn AlertNotifier>)>,
+    reread: Option<Change>,
 }
+
+/// What has become of the settings of the start when they are read again.
+type Change = Box<dyn Fn(&mut Settings) -> Result<(), ReadError> + Send + Sync>;
 
 /// An application that runs until it is stopped or dropped.
 pub struct TestApp {
@@ -60,6 +64,15 @@ impl TestAppBuilder {
         self
     }
 
+    /// Reloads take the settings of the start, changed like this by then.
+    pub fn reload_from(
+        mut self,
+        change: impl Fn(&mut Settings) -> Result<(), ReadError> + Send + Sync + 'static,
+    ) -> Self {
+        self.reread = Some(Box::new(change));
+        self
+    }
+
     /// Starts on the database of an application that was stopped.
     pub fn on_database_of(mut self, other: &Arc<TempDir>) -> Self {
         self.directory = Arc::clone(other);
@@ -75,9 +88,17 @@ impl TestAppBuilder {
     pub async fn try_spawn(mut self) -> Result<TestApp, AppError> {
         super::name_tls_provider();
         self.settings.store.url = address_of(&self.directory.path().join("andon.db"));
+        let start = self.settings.clone();
         let mut builder = App::builder(self.settings).clock(self.clock.unwrap_or_else(Clock::system));
         for (name, notifier) in self.notifiers {
             builder = builder.notifier(name, notifier);
+        }
+        if let Some(change) = self.reread {
+            builder = builder.reload_from(move || {
+                let mut settings = start.clone();
+                change(&mut settings)?;
+                Ok(settings)
+            });
         }
         let app = builder.build().await?;
         let (address, bus, health) = (app.address(), app.bus(), app.health());
@@ -117,7 +138,7 @@ impl TestApp {
         settings.http.workers = 2;
         settings.broadcast.first_words_ms = 0; // who says nothing hears at once
         let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        TestAppBuilder { settings, directory, clock: None, notifiers: vec![] }
+        TestAppBuilder { settings, directory, clock: None, notifiers: vec![], reread: None }
     }
 
     /// Starts an application with the settings of tests.
