@@ -88,8 +88,8 @@ pub async fn replay(
     let from = times.field("from", Some(&from))?.ok_or_else(|| missing("from"))?;
     let to = times.field("to", Some(&to))?.ok_or_else(|| missing("to"))?;
     let states = states.unwrap_or_else(|| vec![Replayable::Dead, Replayable::Expired]);
-    if states.is_empty() {
-        return Err(refused("states", "states must name at least one".to_owned()));
+    if !(1..=3).contains(&states.len()) {
+        return Err(refused("states", "states must name one, two or three".to_owned()));
     }
     if plan.get().receivers().named(&receiver).is_none() {
         let text = format!("there is no receiver {receiver:?} in the settings");

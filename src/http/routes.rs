@@ -267,7 +267,7 @@ fn deliveries() -> Vec<Operation> {
             .says("Lists deliveries", "Notices to receivers, each tried until it is over; newest first."),
         post("/api/v1/deliveries/replay", "replay_deliveries", deliveries::replay).says(
             "Tells a receiver anew what has ended in a stretch of time",
-            "Each delivery under its name, and those about one episode in their order: for a receiver that has lost what it \
+            "Each delivery alone, under its name, and those about one episode in their order: for a receiver that has lost what it \
              took, or could not be told. At most 10,000 at a time.",
         )
         .refuses(&[Kind::UnknownReceiver]),

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::episode::EpisodeChange;
 use crate::error_chain::error_chain;
-use crate::notify::notifier::{Alert, AlertNotifier, Failure, NotifyError, Receipt};
+use crate::notify::notifier::{Alert, AlertNotifier, Failure, NotifyError, Part, Receipt};
 use crate::notify::sample::sample_alert;
 
 /// An attempt at a far end that answers ends within this.
@@ -105,7 +105,7 @@ async fn check_all(notifier: &dyn AlertNotifier, far_end: &dyn FarEnd) -> Result
     checks.at_once().await?;
     checks.hostile().await?;
     made.extend([TAKEN, REPEATED, AT_ONCE, HOSTILE]);
-    if notifier.tells_several() {
+    if notifier.most_at_once() > 1 {
         checks.together().await?;
         made.push(TOGETHER);
     }
@@ -240,7 +240,8 @@ impl Checks<'_> {
 
     async fn together(&self) -> Result<(), Broken> {
         let mut alert = self.alert("contract-together", EpisodeChange::Opened, "Bore");
-        let others = EpisodeChange::ALL.map(|change| self.alert("", change, "Width").notice);
+        let part = |change| Part { reminder: 0, notice: self.alert("", change, "Width").notice };
+        let others = EpisodeChange::ALL.map(part);
         (alert.others, alert.reminder) = (others.into(), 1);
         let before = self.far_end.taken().await.len();
         self.must_arrive(TOGETHER, &alert).await?;

@@ -52,7 +52,7 @@ pub use deliverer::Deliverer;
 pub use dispatcher::Dispatcher;
 pub use in_force::PlanInForce;
 pub use log::LogNotifier;
-pub use notifier::{Alert, AlertNotifier, Failure, NotifyError, Receipt};
+pub use notifier::{Alert, AlertNotifier, Failure, NotifyError, Part, Receipt};
 pub use receivers::{OwnNotifiers, Receiver, Receivers};
 pub use reload::{Ingredients, ReadError, ReloadError, Reloaded, Reloader, Reloading, Reread, Source};
 pub use routes::{Decision, RouteVerdict, Routes, Subject, Told};

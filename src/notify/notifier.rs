@@ -25,15 +25,25 @@ pub struct Alert {
     pub reminder: u32,
     /// What is new, of which episode.
     pub notice: Arc<Notice>,
-    /// What is told in the same message, oldest first; nothing, unless the notifier [`tells_several`](AlertNotifier::tells_several)
-    /// and the receiver's settings group notices or limit their rate.
-    pub others: Vec<Arc<Notice>>,
+    /// What is told in the same message, oldest first; nothing, unless the notifier can
+    /// ([`most_at_once`](AlertNotifier::most_at_once)) and the receiver's settings group notices or limit their rate.
+    pub others: Vec<Part>,
+}
+
+/// One of several things that a message tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The number of the reminder; 0: it is news.
+    pub reminder: u32,
+    /// What is new, of which episode.
+    pub notice: Arc<Notice>,
 }
 
 impl Alert {
-    /// All that it tells: what matters most, and the others.
-    pub fn notices(&self) -> impl Iterator<Item = &Notice> {
-        std::iter::once(&*self.notice).chain(self.others.iter().map(|notice| &**notice))
+    /// All that it tells, each with the number of the reminder: what matters most, and the others.
+    pub fn parts(&self) -> impl Iterator<Item = (&Notice, u32)> {
+        let others = self.others.iter().map(|part| (&*part.notice, part.reminder));
+        std::iter::once((&*self.notice, self.reminder)).chain(others)
     }
 }
 
@@ -147,9 +157,9 @@ pub trait AlertNotifier: Send + Sync {
         vec![String::new()]
     }
 
-    /// Whether one message can tell several things. By default not: then none is asked to.
-    fn tells_several(&self) -> bool {
-        false
+    /// How many things one message can tell. By default one: then none is asked to tell more.
+    fn most_at_once(&self) -> u32 {
+        1
     }
 
     /// What it does beside, from the deliverer's start until `stop`: holding a connection. By default nothing.

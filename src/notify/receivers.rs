@@ -51,7 +51,7 @@ impl Receiver {
         if recipients.is_empty() || each_once.len() < recipients.len() || !recipients.iter().all(is_text) {
             return Err(SettingsError::Recipients(settings.name));
         }
-        if settings.group_seconds > 0 && !notifier.tells_several() {
+        if settings.group_seconds > 0 && notifier.most_at_once() < 2 {
             return Err(SettingsError::Group(settings.name));
         }
         Ok(Self { settings, notifier, recipients, wake: Arc::default(), is_out_of_reach: Arc::default() })

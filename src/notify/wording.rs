@@ -8,13 +8,18 @@ use crate::protocol::payload::ViolationView;
 
 /// What an alert says, in a line: what matters most of it, and how much else there is.
 pub fn headline(alert: &Alert) -> String {
-    let mut line = sentence(&alert.notice);
-    if alert.reminder > 0 {
-        line.push_str(&format!(" (nobody has answered, reminder {})", alert.reminder));
-    }
+    let line = line(&alert.notice, alert.reminder);
     match alert.others.len() {
         0 => line,
         more => format!("{line}, and {more} more"),
+    }
+}
+
+/// What has happened, in a line; of a reminder, that it is one.
+pub fn line(notice: &Notice, reminder: u32) -> String {
+    match reminder {
+        0 => sentence(notice),
+        _ => format!("{} (nobody has answered, reminder {reminder})", sentence(notice)),
     }
 }
 
@@ -77,6 +82,7 @@ pub fn severity(notice: &Notice) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notify::notifier::Part;
     use crate::notify::sample::sample_alert;
 
     #[test]
@@ -85,7 +91,8 @@ mod tests {
         alert.reminder = 2;
         let reminded = "Bore: 1 point beyond the control limits, 74.035 mm (nobody has answered, reminder 2)";
         assert_eq!(headline(&alert), reminded);
-        alert.others = vec![alert.notice.clone(), alert.notice.clone()];
+        let part = Part { reminder: 0, notice: alert.notice.clone() };
+        alert.others = vec![part.clone(), part];
         assert_eq!(headline(&alert), format!("{reminded}, and 2 more"));
     }
 

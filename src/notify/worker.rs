@@ -31,7 +31,7 @@ use crate::error_chain::error_chain;
 use crate::metrics::Notifying;
 use crate::notify::backoff::wait_after;
 use crate::notify::breaker::Breaker;
-use crate::notify::notifier::{Alert, AlertNotifier, Failure, NotifyError, Receipt};
+use crate::notify::notifier::{Alert, AlertNotifier, Failure, NotifyError, Part, Receipt};
 use crate::notify::rate::Rate;
 use crate::notify::receivers::Receiver;
 use crate::protocol::notice::Notice;
@@ -45,8 +45,6 @@ const RECORD_AGAIN: Duration = Duration::from_millis(100);
 const BEGIN_AGAIN: Duration = Duration::from_secs(1);
 /// A lease is so much longer than an attempt may take: what a turn at a busy ledger takes.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
-/// How many notices a message tells, at most.
-const MOST_AT_ONCE: u32 = 100;
 /// How much of an answer or an error is kept.
 const MOST_DETAIL: usize = 500;
 
@@ -80,6 +78,8 @@ pub(super) struct Worker {
     breaker: Breaker,
     rate: Rate,
     at_once: u32,
+    /// Nothing is in the ledger that it cannot be told.
+    can_lease: bool,
     attempts: JoinSet<Outcome>,
     under_way: HashMap<Id, UnderWay>,
     finished: Vec<Finished>,
@@ -94,7 +94,8 @@ impl Worker {
         let breaker = Breaker::new(settings.breaker_failures, pause);
         let rate = Rate::new(settings.rate_messages, Duration::from_secs(settings.rate_seconds.into()));
         let is_grouped = settings.group_seconds > 0 || settings.rate_messages > 0;
-        let at_once = if is_grouped && receiver.notifier.tells_several() { MOST_AT_ONCE } else { 1 };
+        let at_once = if is_grouped { receiver.notifier.most_at_once().max(1) } else { 1 };
+        let can_lease = receiver.notifier.most_at_once() > 1;
         let name = Arc::from(settings.name.as_str());
         metrics.set_breaker(&name, false);
         metrics.set_backlog(&name, 0, Duration::ZERO);
@@ -107,6 +108,7 @@ impl Worker {
             breaker,
             rate,
             at_once,
+            can_lease,
             attempts: JoinSet::new(),
             under_way: HashMap::new(),
             finished: Vec::new(),
@@ -173,9 +175,14 @@ impl Worker {
         }
     }
 
-    async fn record_and_lease(&self, count: u32) -> Result<Turn, StoreError> {
+    async fn record_and_lease(&mut self, count: u32) -> Result<Turn, StoreError> {
         let under_way: Vec<_> = self.under_way.values().map(|under_way| under_way.leased.id).collect();
         let lease = self.timeout() + LEASE_MARGIN;
+        if !self.can_lease {
+            // It could be told of several things before, and what it was to be told then is still there.
+            self.store.dissolve_digests(&self.name).await?;
+            self.can_lease = true;
+        }
         let wanted = LeaseRequest { count, at_once: self.at_once, lease, under_way: &under_way };
         let turn = self.store.take_turn(&self.name, &self.finished, &wanted).await?;
         for Finished { id, attempt, .. } in &self.finished {
@@ -275,6 +282,13 @@ impl Worker {
                     "whether receiver {name} has taken delivery {} is not known, next try in {wait:?}", leased.id);
                 finished(AttemptOutcome::Uncertain, Some(&text), Some(wait))
             }
+            Failure::Permanent if !leased.others.is_empty() => {
+                self.breaker.answered();
+                warn!(receiver.name = name, delivery.id = %leased.id, attempt = number, error = text,
+                    "receiver {name} refuses delivery {} for good, which tells several things: they are told one by one",
+                    leased.id);
+                finished(AttemptOutcome::Permanent, Some(&text), Some(Duration::ZERO))
+            }
             Failure::Permanent => {
                 self.breaker.answered();
                 error!(receiver.name = name, delivery.id = %leased.id, attempt = number, error = text,
@@ -341,24 +355,29 @@ async fn run_beside(notifier: Arc<dyn AlertNotifier>, stop: CancellationToken) {
 
 /// What the notifier is given.
 fn alert_of(leased: &Leased) -> serde_json::Result<Alert> {
-    let read = |body: &Arc<str>| serde_json::from_str::<Notice>(body).map(Arc::new);
-    let mut notices =
-        std::iter::once(&leased.body).chain(&leased.others).map(read).collect::<Result<Vec<_>, _>>()?;
+    let read = |reminder: u32, body: &str| {
+        serde_json::from_str::<Notice>(body).map(|notice| Part { reminder, notice: Arc::new(notice) })
+    };
+    let mut parts = vec![read(leased.reminder, &leased.body)?];
+    for part in &leased.others {
+        parts.push(read(part.reminder, &part.body)?);
+    }
+    let Part { notice, reminder } = parts.remove(headline(&parts));
     Ok(Alert {
         delivery_id: super::delivery_name(&leased.epoch, leased.id),
         attempt: leased.attempt,
         recipient: leased.recipient.clone(),
         step: leased.step,
-        reminder: leased.reminder,
-        notice: notices.remove(headline(&notices)),
-        others: notices,
+        reminder,
+        notice,
+        others: parts,
     })
 }
 
 /// Which of them matters most: the newest of the severest that somebody has to answer.
-fn headline(notices: &[Arc<Notice>]) -> usize {
+fn headline(parts: &[Part]) -> usize {
     let rank = |notice: &Notice| (!notice.update.change.is_answer(), notice.update.episode.severity);
-    let most = notices.iter().enumerate().max_by_key(|(place, notice)| (rank(notice), *place));
+    let most = parts.iter().enumerate().max_by_key(|(place, part)| (rank(&part.notice), *place));
     most.map_or(0, |(place, _)| place)
 }
 

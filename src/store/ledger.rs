@@ -92,16 +92,14 @@ impl NewDelivery {
 pub struct Hold {
     /// By which.
     pub silence: SilenceId,
-    /// Until when.
-    pub until: DateTime<Utc>,
     /// In words.
     pub reason: String,
 }
 
 impl From<&Silence> for Hold {
     fn from(silence: &Silence) -> Self {
-        let Silence { id, reason, author, ends_at, .. } = silence;
-        Self { silence: *id, until: *ends_at, reason: format!("silence {id} by {author}: {reason}") }
+        let Silence { id, reason, author, .. } = silence;
+        Self { silence: *id, reason: format!("silence {id} by {author}: {reason}") }
     }
 }
 
@@ -112,28 +110,6 @@ pub struct Suppressed {
     pub silenced: u64,
     /// What a severer violation of the same episode inhibits.
     pub inhibited: u64,
-}
-
-/// A scheduled delivery whose time has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueStep {
-    /// Which.
-    pub id: DeliveryId,
-    /// The name of its receiver.
-    pub receiver: String,
-    /// Of which characteristic.
-    pub characteristic_id: CharacteristicId,
-    /// How severe the episode was when the notice was made; `None`: it was made before that was kept.
-    pub severity: Option<Severity>,
-}
-
-/// What becomes of a scheduled delivery whose time has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Begin {
-    /// Which.
-    pub id: DeliveryId,
-    /// A silence holds it back; `None`: it is due.
-    pub held: Option<Hold>,
 }
 
 /// What one process asks for in a turn at the ledger.
@@ -169,7 +145,16 @@ pub struct Leased {
     /// What the receiver is told, as JSON.
     pub body: Arc<str>,
     /// What it is told in the same message, in the order in which it was stored.
-    pub others: Vec<Arc<str>>,
+    pub others: Vec<LeasedPart>,
+}
+
+/// One of several things that a message tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeasedPart {
+    /// The number of the reminder; 0: it is none.
+    pub reminder: u32,
+    /// What the receiver is told, as JSON.
+    pub body: Arc<str>,
 }
 
 /// How an attempt went.
@@ -185,17 +170,23 @@ pub struct Finished {
     pub duration: Duration,
     /// What the receiver answered, or the error; nothing secret.
     pub detail: Option<String>,
-    /// When to try again; `None`: never.
+    /// When to try again; `None`: never. What is refused and yet tried again is told one by one: of several things in
+    /// a message, one may spoil it for all.
     pub retry_after: Option<Duration>,
 }
 
 impl Finished {
+    /// Whether what the message told is told one by one from now on.
+    pub(super) fn splits(&self) -> bool {
+        self.outcome == AttemptOutcome::Permanent && self.retry_after.is_some()
+    }
+
     /// The state that the delivery is in afterwards, if it is still of use.
     pub(super) fn state(&self) -> DeliveryState {
         match (self.outcome, self.retry_after) {
             (AttemptOutcome::Delivered, _) => DeliveryState::Delivered,
-            (AttemptOutcome::Permanent, _) | (_, None) => DeliveryState::Dead,
-            (AttemptOutcome::Transient, Some(_)) => DeliveryState::Retrying,
+            (_, None) => DeliveryState::Dead,
+            (AttemptOutcome::Permanent | AttemptOutcome::Transient, Some(_)) => DeliveryState::Retrying,
             (AttemptOutcome::Uncertain, Some(_)) => DeliveryState::Uncertain,
         }
     }
@@ -372,6 +363,14 @@ impl Store {
         write_apart!(self, ledger::turn(receiver, finished, wanted))
     }
 
+    /// What a receiver was to be told in one message is told one by one from now on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn dissolve_digests(&self, receiver: &str) -> Result<(), StoreError> {
+        write_apart!(self, digests::dissolve_all(receiver))
+    }
+
     /// Makes all leased deliveries due: on a database that only this process serves, nobody holds them.
     ///
     /// # Errors
@@ -381,35 +380,6 @@ impl Store {
             Backend::Sqlite(_) => write_apart!(self, ledger::release()),
             Backend::Postgres(_) => Ok(()), // another process may; they end by themselves
         }
-    }
-
-    /// Up to `limit` scheduled deliveries whose time has come, the oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn due_steps(&self, limit: u32) -> Result<Vec<DueStep>, StoreError> {
-        read!(self, escalation::due_steps(limit))
-    }
-
-    /// Makes scheduled deliveries due, or holds them back. A reminder waits longer where what it reminds of has not been
-    /// told yet. Gives the names of the receivers to whom something is due.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn begin_scheduled(&self, steps: &[Begin]) -> Result<Vec<String>, StoreError> {
-        write_apart!(self, escalation::begin_scheduled(steps))
-    }
-
-    /// Where nobody of a step was told, and nobody can be, the time of the next step of its route has come. These receivers
-    /// cannot be told just now.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn hasten_next_steps(&self, out_of_reach: &[String]) -> Result<(), StoreError> {
-        if !read!(self, escalation::has_steps_to_hasten(out_of_reach))? {
-            return Ok(());
-        }
-        write_apart!(self, escalation::hasten(out_of_reach))
     }
 
     /// Gives up to `limit` deliveries up that are of no use any more. Returns how many.

@@ -36,6 +36,7 @@ mod retention;
 mod revival;
 mod rows;
 mod samples;
+mod schedule;
 mod search;
 mod silences;
 mod space;
@@ -59,8 +60,8 @@ pub use head::LogHead;
 pub use idempotency::{KeptAnswer, RequestKey};
 pub use inspection::{Inspection, Unsound};
 pub use ledger::{
-    AttemptRecord, Backlog, Begin, DeliveryFilter, DeliveryRecord, DueStep, Finished, Hold, LeaseRequest,
-    Leased, NewDelivery, NewNotice, NoticeRecord, Retried, Suppressed, Turn,
+    AttemptRecord, Backlog, DeliveryFilter, DeliveryRecord, Finished, Hold, LeaseRequest, Leased, LeasedPart,
+    NewDelivery, NewNotice, NoticeRecord, Retried, Suppressed, Turn,
 };
 pub use log::FirstRevisions;
 pub use retention::{RemovedOf, SampleRange};
@@ -69,6 +70,7 @@ pub use samples::{
     KeyedSample, NeighbourFilter, Neighbours, RecentFilter, RecentSample, Rejudged, SampleFilter,
     SampleRecord,
 };
+pub use schedule::{Begin, DueStep};
 pub use search::{EventFilter, FoundEvents};
 pub use silences::NewSilence;
 pub use space::Space;

@@ -19,9 +19,9 @@ fn telling(phone: &Arc<TestReceiver>, settings: ReceiverSettings) -> TestAppBuil
         .notifier("phone", phone.clone())
 }
 
-/// Together what comes within a second.
+/// Together what comes within an hour, or until somebody asks for it.
 fn grouping() -> ReceiverSettings {
-    ReceiverSettings { group_seconds: 1, ..ReceiverSettings::default() }
+    ReceiverSettings { group_seconds: 3_600, ..ReceiverSettings::default() }
 }
 
 /// One message in two seconds.
@@ -38,7 +38,7 @@ async fn given_violations(app: &TestApp, names: &[&str]) {
 
 /// The characteristics that a message tells of.
 fn names(alert: &Alert) -> BTreeSet<String> {
-    alert.notices().map(|notice| notice.update.episode.characteristic_name.clone()).collect()
+    alert.parts().map(|(notice, _)| notice.update.episode.characteristic_name.clone()).collect()
 }
 
 fn set(names: &[&str]) -> BTreeSet<String> {
@@ -48,6 +48,18 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 async fn deliveries(app: &TestApp) -> Vec<Value> {
     let list = app.get("/deliveries").await;
     list["items"].as_array().expect("items").iter().rev().cloned().collect()
+}
+
+/// Waits until so many are stored, and has the first of them tried at once, and with it all that waits.
+async fn hurried(app: &TestApp, count: usize) -> Vec<Value> {
+    let items = eventually("they are stored", async || {
+        Some(deliveries(app).await).filter(|items| items.len() == count)
+    })
+    .await;
+    let first = items.iter().find(|item| item["state"] == "pending").expect("one that waits");
+    let (status, answer) = app.post(&format!("/deliveries/{}/retry", first["id"]), &json!({})).await;
+    assert_eq!(status, 200, "{answer}");
+    items
 }
 
 async fn are_delivered(app: &TestApp, count: usize) -> Vec<Value> {
@@ -68,19 +80,30 @@ async fn what_comes_together_is_told_together() {
     let phone = TestReceiver::of_several([]);
     let app = telling(&phone, grouping()).spawn().await;
     given_violations(&app, &["Bore", "Width", "Height"]).await;
-    is_sound(&app).await;
+    let stored = hurried(&app, 3).await;
+    assert!(stored.iter().all(|item| item["state"] == "pending" && item["attempt_total"] == 0), "{stored:?}");
     let items = are_delivered(&app, 3).await;
     let taken = phone.taken();
-    let told: Vec<_> = taken.iter().flat_map(names).collect();
-    assert_eq!((told.len(), told.into_iter().collect()), (3, set(&["Bore", "Height", "Width"])), "each once");
-    assert!(taken.len() < 3, "at least two of them came within a second");
-    let leading = items.iter().find(|item| item["digest_id"] == item["id"]).expect("one leads");
-    for item in items.iter().filter(|item| item["digest_id"] == leading["id"]) {
+    assert_eq!((taken.len(), names(&taken[0])), (1, set(&["Bore", "Height", "Width"])));
+    for item in &items {
+        assert_eq!(item["digest_id"], items[0]["id"], "the first one leads");
         let whole = app.get(&format!("/deliveries/{}", item["id"])).await;
         let attempts = whole["attempts"].as_array().expect("attempts");
         assert_eq!((attempts.len(), &attempts[0]["outcome"]), (1, &json!("delivered")), "{whole}");
     }
     is_sound(&app).await;
+}
+
+#[tokio::test]
+async fn a_window_ends_by_itself() {
+    let phone = TestReceiver::of_several([]);
+    let app = telling(&phone, ReceiverSettings { group_seconds: 1, ..grouping() }).spawn().await;
+    given_violations(&app, &["Bore"]).await;
+    let items = are_delivered(&app, 1).await;
+    let time = |name: &str| -> chrono::DateTime<chrono::Utc> {
+        items[0][name].as_str().expect("a time").parse().expect("a time")
+    };
+    assert!(time("ended_at") - time("created_at") >= chrono::TimeDelta::seconds(1), "{items:?}");
 }
 
 #[tokio::test]
@@ -102,53 +125,71 @@ async fn a_message_that_fails_is_tried_again_as_it_was() {
     let phone = TestReceiver::of_several([Treatment::Fails, Treatment::LeavesUncertain]);
     let app = telling(&phone, grouping()).spawn().await;
     given_violations(&app, &["Bore", "Width"]).await;
-    phone.has_seen(3).await;
+    hurried(&app, 2).await;
+    are_delivered(&app, 2).await;
     given_violations(&app, &["Height"]).await;
+    hurried(&app, 3).await;
     are_delivered(&app, 3).await;
     let attempts = phone.attempts();
-    for of in [&attempts[1], &attempts[2]] {
-        assert_eq!(of.delivery_id, attempts[0].delivery_id);
-        assert_eq!(names(of), names(&attempts[0]));
-    }
+    let told: Vec<_> = attempts.iter().map(|alert| (alert.attempt, names(alert))).collect();
+    let both = set(&["Bore", "Width"]);
+    assert_eq!(told, [(1, both.clone()), (2, both.clone()), (3, both), (1, set(&["Height"]))]);
+    assert!(attempts[..3].iter().all(|alert| alert.delivery_id == attempts[0].delivery_id));
     is_sound(&app).await;
+}
+
+/// A message of two that hangs, of an app that has stopped then.
+async fn given_a_message_cut_short() -> (Alert, Arc<tempfile::TempDir>) {
+    let hanging = TestReceiver::of_several([Treatment::Hangs]);
+    let app = telling(&hanging, grouping()).with(|s| s.notify.stop_grace_ms = 50).spawn().await;
+    given_violations(&app, &["Bore", "Width"]).await;
+    hurried(&app, 2).await;
+    let message = hanging.has_seen(1).await.remove(0);
+    let directory = Arc::clone(app.directory());
+    app.stop().await.expect("stops");
+    (message, directory)
 }
 
 #[tokio::test]
 async fn a_message_that_a_stop_cuts_short_is_the_same_after_the_start() {
-    let hanging = TestReceiver::of_several([Treatment::Hangs, Treatment::Hangs, Treatment::Hangs]);
-    let app = telling(&hanging, grouping()).with(|s| s.notify.stop_grace_ms = 50).spawn().await;
-    given_violations(&app, &["Bore", "Width"]).await;
-    let first = hanging.has_seen(1).await.remove(0);
-    let directory = Arc::clone(app.directory());
-    app.stop().await.expect("stops");
+    let (message, directory) = given_a_message_cut_short().await;
     let phone = TestReceiver::of_several([]);
-    let app = telling(&phone, grouping()).on_database_of(&directory).spawn().await;
+    // What was put together stays so, also where nothing new is.
+    let app = telling(&phone, ReceiverSettings::default()).on_database_of(&directory).spawn().await;
+    let again = phone.has_taken(1).await.remove(0);
+    assert_eq!((&again.delivery_id, names(&again)), (&message.delivery_id, names(&message)));
     are_delivered(&app, 2).await;
-    let again =
-        phone.taken().into_iter().find(|alert| alert.delivery_id == first.delivery_id).expect("tried again");
-    assert_eq!(names(&again), names(&first));
     is_sound(&app).await;
 }
 
 #[tokio::test]
-async fn a_refused_message_is_dead_in_all_its_parts_and_each_can_be_tried_again() {
-    let phone = TestReceiver::of_several([Treatment::Refuses]);
-    let app =
-        telling(&phone, ReceiverSettings { group_seconds: 2, ..ReceiverSettings::default() }).spawn().await;
-    given_violations(&app, &["Bore", "Width"]).await;
-    let dead = eventually("they are dead", async || {
-        let items = deliveries(&app).await;
-        items
-            .iter()
-            .all(|item| item["state"] == "dead" && item["digest_id"] == items[0]["id"])
-            .then_some(items)
+async fn who_can_be_told_of_one_thing_only_by_now_is_told_one_by_one() {
+    let (message, directory) = given_a_message_cut_short().await;
+    let phone = TestReceiver::new();
+    let app = telling(&phone, ReceiverSettings::default()).on_database_of(&directory).spawn().await;
+    let items = are_delivered(&app, 2).await;
+    assert!(items.iter().all(|item| item["digest_id"].is_null()), "{items:?}");
+    let taken = phone.taken();
+    assert!(taken.len() == 2 && taken.iter().all(|alert| alert.others.is_empty()));
+    assert_eq!(taken.iter().flat_map(names).collect::<BTreeSet<_>>(), names(&message));
+    is_sound(&app).await;
+}
+
+#[tokio::test]
+async fn of_a_refused_message_each_part_is_told_alone() {
+    let phone = TestReceiver::of_several([Treatment::Refuses, Treatment::Refuses]);
+    let app = telling(&phone, grouping()).spawn().await;
+    given_violations(&app, &["Bore", "Width", "Height"]).await;
+    hurried(&app, 3).await;
+    let items = eventually("all of them are over", async || {
+        Some(deliveries(&app).await).filter(|items| items.iter().all(|item| !item["ended_at"].is_null()))
     })
     .await;
-    assert_eq!(dead[1]["reason"], "no such address");
-    let (status, answer) = app.post(&format!("/deliveries/{}/retry", dead[1]["id"]), &json!({})).await;
-    assert_eq!((status, &answer["digest_id"]), (200, &Value::Null), "{answer}");
-    let taken = phone.has_taken(1).await;
-    assert_eq!(names(&taken[0]), set(&["Width"]), "alone");
+    let states: BTreeSet<_> = items.iter().map(|item| item["state"].as_str().expect("a state")).collect();
+    assert_eq!(states, BTreeSet::from(["dead", "delivered"]), "one of them was what is refused");
+    assert_eq!(phone.taken().len(), 2);
+    assert!(phone.attempts()[1..].iter().all(|alert| alert.others.is_empty()));
+    assert_eq!(names(&phone.attempts()[0]).len(), 3);
     is_sound(&app).await;
 }
 

@@ -148,3 +148,59 @@ async fn who_knows_the_worst_is_not_told_of_less() {
         is_sound(&app).await;
     }
 }
+
+#[tokio::test]
+async fn an_answer_is_followed_by_news_however_mild() {
+    let phone = TestReceiver::new();
+    let route = RouteSettings { inhibit_lesser: true, ..RouteSettings::default() };
+    let app = telling(&phone, route).spawn().await;
+    let bore = given_a_chart_with_limits(&app).await;
+    app.measure_all(bore, &[99.0]).await;
+    phone.has_taken(1).await;
+    let list = app.get("/violations").await;
+    for violation in list["items"].as_array().expect("items") {
+        assert_eq!(app.acknowledge(violation["id"].as_i64().expect("an id"), "ann").await.0, 200);
+    }
+    phone.has_taken(2).await;
+    app.measure_all(bore, &[10.0, 12.5, 12.5]).await;
+    phone.has_taken(3).await;
+    assert_eq!(phone.changes(), [Opened, Acknowledged, Worsened], "it wants another answer");
+}
+
+#[tokio::test]
+async fn who_could_not_be_told_of_the_worst_is_told_of_less() {
+    let phone = TestReceiver::treating([Treatment::Refuses]);
+    let route = RouteSettings { inhibit_lesser: true, ..RouteSettings::default() };
+    let app = telling(&phone, route).spawn().await;
+    let bore = given_a_chart_with_limits(&app).await;
+    app.measure_all(bore, &[99.0]).await;
+    has_told(&app, &[("opened", 0, "dead")]).await;
+    app.measure_all(bore, &[10.0, 12.5, 12.5]).await;
+    assert_eq!(phone.has_taken(1).await[0].notice.update.change, Worsened);
+}
+
+#[tokio::test]
+async fn after_a_silence_nobody_is_reminded_of_what_was_before_it() {
+    let phone = TestReceiver::new();
+    let app = reminding(&phone, NEVER).spawn().await;
+    let bore = given_a_chart_with_limits(&app).await;
+    app.measure_all(bore, &[12.5, 12.5]).await;
+    phone.has_taken(1).await;
+    let silence = json!({"characteristic_ids": [bore], "reason": "Trial", "minutes": 60, "user": "ann"});
+    assert_eq!(app.post("/silences", &silence).await.0, 201);
+    app.measure_all(bore, &[99.0]).await;
+    has_told(&app, &[("opened", 0, "delivered"), ("opened", 1, "superseded"), ("worsened", 0, "scheduled")])
+        .await;
+    assert_eq!(app.call("DELETE", "/silences/1?user=ann", None).await.0, 200);
+    has_told(
+        &app,
+        &[
+            ("opened", 0, "delivered"),
+            ("opened", 1, "superseded"),
+            ("worsened", 0, "delivered"),
+            ("worsened", 1, "scheduled"),
+        ],
+    )
+    .await;
+    is_sound(&app).await;
+}

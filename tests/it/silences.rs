@@ -253,3 +253,23 @@ async fn a_silence_outlasts_a_restart() {
     end(&app, id).await;
     phone.has_taken(1).await;
 }
+
+#[tokio::test]
+async fn who_only_wants_to_know_the_end_hears_of_it() {
+    let phone = TestReceiver::new();
+    let app = telling(&phone)
+        .with(|s| {
+            s.notify.routes = vec![RouteSettings {
+                notices: vec![Closed],
+                receivers: vec!["phone".to_owned()],
+                ..RouteSettings::default()
+            }];
+        })
+        .spawn()
+        .await;
+    let bore = app.given_a_chart("Bore").await;
+    silenced(&app, bore).await;
+    app.given_a_violation_on(bore).await;
+    app.measure_all(bore, &[10.0; 25]).await;
+    assert_eq!(phone.has_taken(1).await[0].notice.update.change, Closed, "nothing was kept from them");
+}

@@ -103,7 +103,7 @@ impl AlertNotifier for EmailNotifier {
         self.to.keys().cloned().collect()
     }
 
-    fn tells_several(&self) -> bool {
-        true
+    fn most_at_once(&self) -> u32 {
+        100
     }
 }

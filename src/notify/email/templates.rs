@@ -11,10 +11,9 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use tracing::warn;
 
 use crate::domain::episode::EpisodeChange;
-use crate::notify::notifier::Alert;
+use crate::notify::notifier::{Alert, Part};
 use crate::notify::sample::sample_alert;
-use crate::notify::wording::{headline, precisely, sentence, severity, value};
-use crate::protocol::notice::Notice;
+use crate::notify::wording::{headline, line, precisely, severity, value};
 use crate::protocol::payload::ViolationView;
 use crate::site;
 
@@ -159,13 +158,14 @@ impl Templates {
     }
 
     /// What templates may name of something that is told in the same mail.
-    fn other(&self, notice: &Notice) -> Value {
+    fn other(&self, part: &Part) -> Value {
+        let notice = &*part.notice;
         let episode = &notice.update.episode;
         let url = self.site.public_url.as_ref();
         context! {
             change => notice.update.change.as_str(),
             severity => severity(notice),
-            headline => sentence(notice),
+            headline => line(notice, part.reminder),
             characteristic => episode.characteristic_name.clone(),
             at => self.site.time(notice.update.timestamp),
             episode_id => episode.id.get(), // a number
@@ -211,7 +211,8 @@ fn bare(alert: &Alert) -> Alert {
 
 /// The same with all that it may have.
 fn with_others(alert: &Alert) -> Alert {
-    let others = EpisodeChange::ALL.map(|change| sample_alert("test", "", change, "Width").notice);
+    let part = |change| Part { reminder: 0, notice: sample_alert("test", "", change, "Width").notice };
+    let others = EpisodeChange::ALL.map(part);
     Alert { reminder: 1, others: others.into(), ..alert.clone() }
 }
 

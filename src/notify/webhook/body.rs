@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::domain::episode::EpisodeChange;
 use crate::domain::ids::EpisodeId;
 use crate::domain::rules::Severity;
-use crate::notify::event::{digest, event, kind, newest, time};
+use crate::notify::event::{age, digest, event, kind, newest, time};
 use crate::notify::notifier::Alert;
 use crate::notify::webhook::settings::Format;
-use crate::notify::wording::{headline, sentence, severity};
+use crate::notify::wording::{line, sentence, severity};
 use crate::protocol::notice::Notice;
 
 /// For how long after the newest notice the Alertmanager takes an open episode for firing.
@@ -55,24 +55,19 @@ fn cloud_event(alert: &Alert) -> Value {
         (event["type"], event["subject"]) = (json!("andon.digest"), json!("digest"));
         event["data"] = digest(alert);
     }
-    if alert.reminder > 0 {
+    if alert.others.is_empty() && alert.reminder > 0 {
         event["reminder"] = json!(alert.reminder); // an extension attribute
     }
     event
 }
 
-/// A notice in words; the first one may be a reminder.
+/// Each notice in words.
 fn lines(alert: &Alert) -> impl Iterator<Item = (&Notice, String)> {
-    let first = match alert.reminder {
-        0 => sentence(&alert.notice),
-        _ => headline(&Alert { others: Vec::new(), ..alert.clone() }),
-    };
-    let others = alert.others.iter().map(|notice| (&**notice, sentence(notice)));
-    std::iter::once((&*alert.notice, first)).chain(others)
+    alert.parts().map(|(notice, reminder)| (notice, line(notice, reminder)))
 }
 
 fn slack(alert: &Alert) -> Value {
-    let line = |(notice, text): (&Notice, String)| {
+    let shown = |(notice, text): (&Notice, String)| {
         let sign = match (notice.update.change, notice.update.episode.severity) {
             (EpisodeChange::Closed, _) => ":white_check_mark:",
             (EpisodeChange::Acknowledged, _) => ":raised_hand:",
@@ -84,7 +79,7 @@ fn slack(alert: &Alert) -> Value {
         let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         format!("{sign} *{}* {text}", severity(notice))
     };
-    json!({"text": lines(alert).map(line).collect::<Vec<_>>().join("\n"), "mrkdwn": true})
+    json!({"text": lines(alert).map(shown).collect::<Vec<_>>().join("\n"), "mrkdwn": true})
 }
 
 fn teams(alert: &Alert) -> Value {
@@ -115,9 +110,9 @@ fn teams(alert: &Alert) -> Value {
 /// One alert for each episode: its labels are the same from the first notice to the last.
 fn alertmanager(alert: &Alert) -> Value {
     let mut newest: BTreeMap<EpisodeId, &Notice> = BTreeMap::new();
-    for notice in alert.notices() {
+    for (notice, _) in alert.parts() {
         let known = newest.entry(notice.update.episode.id).or_insert(notice);
-        if known.update.timestamp < notice.update.timestamp {
+        if age(known) < age(notice) {
             *known = notice;
         }
     }
@@ -156,6 +151,7 @@ fn firing(notice: &Notice) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notify::notifier::Part;
     use crate::notify::sample::sample_alert;
 
     fn said(format: Format, change: EpisodeChange, name: &str) -> Value {
@@ -188,15 +184,14 @@ mod tests {
     #[test]
     fn several_notices_are_told_in_one_message_in_each_format() {
         let mut alert = sample_alert("log-7", "", EpisodeChange::Opened, "Bore");
-        alert.others = vec![
-            sample_alert("", "", EpisodeChange::Closed, "Bore").notice, // of the same episode
-            sample_alert("", "", EpisodeChange::Worsened, "Bore").notice,
-        ];
-        alert.reminder = 1;
+        let part = |change, reminder| Part { reminder, notice: sample_alert("", "", change, "Bore").notice };
+        alert.others = vec![part(EpisodeChange::Closed, 0), part(EpisodeChange::Worsened, 1)]; // of the same episode
         let said = |format| serde_json::from_slice::<Value>(&body(format, &alert).bytes).expect("JSON");
         let andon = said(Format::Andon);
-        let times = (&andon["type"], &andon["reminder"], &andon["timestamp"]);
-        assert_eq!(times, (&json!("digest"), &json!(1), &json!("2026-01-05T09:30:00.000000Z")));
+        let times = (&andon["type"], &andon["timestamp"]);
+        assert_eq!(times, (&json!("digest"), &json!("2026-01-05T09:30:00.000000Z")));
+        let reminders = [0, 1, 2].map(|place| &andon["data"]["notices"][place]["reminder"]);
+        assert_eq!(reminders, [&Value::Null, &Value::Null, &json!(1)]);
         let kinds: Vec<_> =
             andon["data"]["notices"].as_array().expect("a list").iter().map(|it| &it["type"]).collect();
         assert_eq!(kinds, ["episode.opened", "episode.closed", "episode.worsened"]);
@@ -204,12 +199,18 @@ mod tests {
         assert_eq!((&cloud["type"], &cloud["data"]), (&json!("andon.digest"), &andon["data"]));
         let slack = said(Format::Slack)["text"].as_str().expect("text").to_owned();
         let lines: Vec<_> = slack.lines().collect();
-        assert!(lines.len() == 3 && lines[0].ends_with("(nobody has answered, reminder 1)"), "{slack}");
+        assert!(lines.len() == 3 && lines[2].ends_with("(nobody has answered, reminder 1)"), "{slack}");
         assert!(lines[1].starts_with(":white_check_mark:"), "{slack}");
         let teams = said(Format::Teams);
         assert_eq!(teams["attachments"][0]["content"]["body"].as_array().map(Vec::len), Some(6));
         let alerts = said(Format::Alertmanager);
         assert_eq!(alerts.as_array().map(Vec::len), Some(1), "one for each episode");
+        assert_eq!(alerts[0]["endsAt"], "2026-01-05T09:30:00.000000Z");
+        // Opened and closed by one commit: it is over.
+        let mut closed = (*alert.others[0].notice).clone();
+        closed.update.timestamp = alert.notice.update.timestamp;
+        alert.others = vec![Part { reminder: 0, notice: closed.into() }];
+        let alerts: Value = serde_json::from_slice(&body(Format::Alertmanager, &alert).bytes).expect("JSON");
         assert_eq!(alerts[0]["endsAt"], "2026-01-05T09:30:00.000000Z");
     }
 

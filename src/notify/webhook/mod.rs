@@ -109,8 +109,11 @@ impl AlertNotifier for WebhookNotifier {
         }
     }
 
-    fn tells_several(&self) -> bool {
-        true
+    fn most_at_once(&self) -> u32 {
+        match self.format {
+            Format::Teams => 20, // it takes 28 KB
+            _ => 100,
+        }
     }
 }
 

@@ -67,7 +67,7 @@ pub struct ReplayRequest {
     #[schema(value_type = Moment)]
     pub to: String,
     /// What has ended like that; left out: what is dead or expired.
-    #[schema(min_items = 1)]
+    #[schema(min_items = 1, max_items = 3)]
     pub states: Option<Vec<Replayable>>,
 }
 

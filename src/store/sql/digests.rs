@@ -5,14 +5,17 @@
 //! tried again as it was.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::ledger::{CHUNK, push_known};
-use super::{Connection, Db, LEASING, NOW, push_ids};
+use super::ledger::{CHUNK, hold, make_oldest_due, push_known};
+use super::{Connection, Db, LEASING, NOW, Row, push_ids};
 use crate::store::StoreError;
-use crate::store::ledger::LeaseRequest;
+use crate::store::ledger::{LeaseRequest, LeasedPart};
+use crate::store::rows::{Cause, corrupt, count};
+
+/// That is not over, of what was tried. The states are named, since an index over all that is not over is a bad choice.
+const UNDER_WAY: &str = "state IN ('leased', 'retrying', 'uncertain')";
 
 /// What is due to a receiver and may lead a digest: one for each recipient.
 pub(super) async fn leads(
@@ -39,50 +42,98 @@ pub(super) async fn gather(
     leased: &[(i64, i64)],
     most: u32,
 ) -> Result<(), StoreError> {
-    let mut update = QueryBuilder::<Db>::new(
-        "UPDATE deliveries SET state = 'leased', attempts = attempts + 1 WHERE id <> digest AND ended_at IS NULL \
-         AND digest IN ",
-    );
-    push_ids(&mut update, "(", leased.iter().filter(|(_, attempt)| *attempt > 1).map(|(id, _)| *id));
-    update.build().execute(&mut *connection).await?;
-    // Of each episode the oldest is due; written so that a planner with old statistics has no choice but to begin there. Nothing
-    // goes before something older that is tried by itself.
-    let gather = format!(
-        "UPDATE deliveries SET state = 'leased', attempts = 1, due_at = NULL, digest = $1 WHERE id IN \
-         (SELECT m.id FROM deliveries l CROSS JOIN deliveries h CROSS JOIN deliveries m \
-          WHERE l.id = $1 AND h.receiver = l.receiver AND h.recipient = l.recipient AND h.due_at IS NOT NULL \
-          AND m.episode_id = h.episode_id AND m.receiver = h.receiver AND m.recipient = h.recipient \
-          AND m.id <> $1 AND m.ended_at IS NULL AND m.state = 'pending' AND m.attempts = 0 \
-          AND m.digest IS NULL AND m.useful_until > {NOW} \
-          AND NOT EXISTS (SELECT 1 FROM deliveries w WHERE w.episode_id = m.episode_id AND w.receiver = m.receiver \
-            AND w.recipient = m.recipient AND w.ended_at IS NULL AND w.id < m.id AND w.id <> $1 \
-            AND (w.attempts > 0 OR w.digest IS NOT NULL)) \
-          ORDER BY m.id LIMIT $2)"
-    );
     let lead = "UPDATE deliveries SET digest = id, \
         useful_until = (SELECT MAX(m.useful_until) FROM deliveries m WHERE m.digest = $1 OR m.id = $1) WHERE id = $1";
     for (id, _) in leased.iter().filter(|(_, attempt)| *attempt == 1) {
-        let query = sqlx::query(&gather).bind(id).bind(i64::from(most.saturating_sub(1)));
-        if query.execute(&mut *connection).await?.rows_affected() > 0 {
+        let waiting = waiting_beside(connection, *id, most.saturating_sub(1)).await?;
+        // What another process leases alone just now is not taken from it.
+        let mut update = QueryBuilder::<Db>::new(
+            "UPDATE deliveries SET state = 'leased', attempts = 1, due_at = NULL, digest = ",
+        );
+        update.push_bind(id).push(" WHERE state = 'pending' AND attempts = 0 AND id IN ");
+        push_ids(&mut update, "(", waiting.into_iter());
+        if update.build().execute(&mut *connection).await?.rows_affected() > 0 {
             sqlx::query(lead).bind(id).execute(&mut *connection).await?;
         }
     }
     Ok(())
 }
 
-/// What is told together with these: the one that leads, and what is told.
-pub(super) async fn bodies(
+/// Up to `most` that were never tried, for the recipient of this one, the oldest first. Of an episode, nothing goes before
+/// something older that is tried by itself.
+///
+/// Written so that a planner with old statistics has no choice: it would look at all that waits, for each.
+async fn waiting_beside(connection: &mut Connection, id: i64, most: u32) -> Result<Vec<i64>, StoreError> {
+    let select = "SELECT receiver, recipient FROM deliveries WHERE id = $1";
+    let (receiver, recipient): (String, String) =
+        sqlx::query_as(select).bind(id).fetch_one(&mut *connection).await?;
+    let select = format!(
+        "SELECT m.id FROM deliveries m WHERE m.receiver = $2 AND m.recipient = $3 AND m.state = 'pending' \
+         AND m.attempts = 0 AND m.id <> $1 AND m.digest IS NULL AND m.useful_until > {NOW} \
+         AND (SELECT MIN(w.id) FROM deliveries w WHERE w.episode_id = m.episode_id AND w.receiver = m.receiver \
+           AND w.recipient = m.recipient AND w.ended_at IS NULL AND w.id < m.id AND w.id <> $1 \
+           AND (w.attempts > 0 OR w.digest IS NOT NULL)) IS NULL ORDER BY m.id LIMIT $4"
+    );
+    let query = sqlx::query_scalar(&select).bind(id).bind(receiver).bind(recipient);
+    Ok(query.bind(i64::from(most)).fetch_all(connection).await?)
+}
+
+/// Those that are told together with one of these are leased again with it.
+pub(super) async fn lease_again(
     connection: &mut Connection,
     leads: impl Iterator<Item = i64>,
-) -> Result<Vec<(i64, Arc<str>)>, StoreError> {
+) -> Result<(), StoreError> {
+    let mut update = QueryBuilder::<Db>::new(format!(
+        "UPDATE deliveries SET state = 'leased', attempts = attempts + 1 WHERE id <> digest AND {UNDER_WAY} AND digest IN "
+    ));
+    push_ids(&mut update, "(", leads);
+    update.build().execute(connection).await?;
+    Ok(())
+}
+
+/// What was told in one message is told one by one from now on: nobody can be told it like that. Gives all of it.
+pub(super) async fn dissolve(
+    connection: &mut Connection,
+    leads: impl Iterator<Item = i64>,
+) -> Result<Vec<i64>, StoreError> {
+    let mut update = QueryBuilder::<Db>::new(format!(
+        "UPDATE deliveries SET digest = NULL, due_at = NULL, \
+         state = CASE WHEN state = 'leased' THEN 'uncertain' ELSE state END WHERE {UNDER_WAY} AND digest IN "
+    ));
+    push_ids(&mut update, "(", leads);
+    update.push(" RETURNING id");
+    Ok(update.build_query_scalar().fetch_all(connection).await?)
+}
+
+/// The same for all that a receiver was to be told together.
+pub async fn dissolve_all(connection: &mut Connection, receiver: &str) -> Result<(), StoreError> {
+    hold(connection).await?;
+    let select = "SELECT id FROM deliveries WHERE digest = id AND ended_at IS NULL AND receiver = $1";
+    let leads: Vec<i64> = sqlx::query_scalar(select).bind(receiver).fetch_all(&mut *connection).await?;
+    let ids = dissolve(connection, leads.into_iter()).await?;
+    make_oldest_due(connection, ids.into_iter()).await
+}
+
+/// What is told together with these: the one that leads, and what it is.
+pub(super) async fn parts(
+    connection: &mut Connection,
+    leads: impl Iterator<Item = i64>,
+) -> Result<Vec<(i64, LeasedPart)>, StoreError> {
     let mut select = QueryBuilder::<Db>::new(
-        "SELECT m.digest, n.body FROM deliveries m JOIN notices n ON n.seq = m.seq \
-         WHERE m.id <> m.digest AND m.ended_at IS NULL AND m.digest IN ",
+        "SELECT m.id, m.digest, m.reminder, n.body FROM deliveries m JOIN notices n ON n.seq = m.seq \
+         WHERE m.id <> m.digest AND m.state = 'leased' AND m.digest IN ",
     );
     push_ids(&mut select, "(", leads);
     select.push(" ORDER BY m.id");
     let rows = select.build().fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((row.try_get("digest")?, row.try_get::<&str, _>("body")?.into()))).collect()
+    let part = |row: &Row| {
+        let read = || -> Result<_, Cause> {
+            let (reminder, body) = (count(row.try_get("reminder")?)?, row.try_get::<&str, _>("body")?.into());
+            Ok((row.try_get("digest")?, LeasedPart { reminder, body }))
+        };
+        corrupt("deliveries", row.try_get("id")?, read())
+    };
+    rows.iter().map(part).collect()
 }
 
 /// Whoever is told together with one of these comes to the same state. Gives those that are over with it.
@@ -92,8 +143,8 @@ pub(super) async fn follow(
 ) -> Result<Vec<i64>, StoreError> {
     let mut update = QueryBuilder::<Db>::new(
         "UPDATE deliveries SET state = l.state, reason = l.reason, ended_at = l.ended_at FROM deliveries l \
-         WHERE l.id = deliveries.digest AND deliveries.id <> deliveries.digest AND deliveries.ended_at IS NULL \
-         AND deliveries.digest IN ",
+         WHERE l.id = deliveries.digest AND deliveries.id <> deliveries.digest \
+         AND deliveries.state IN ('leased', 'retrying', 'uncertain') AND deliveries.digest IN ",
     );
     push_ids(&mut update, "(", leads);
     update.push(" RETURNING deliveries.id");

@@ -6,21 +6,22 @@
 use sqlx::QueryBuilder;
 
 use super::ledger::{CHUNK, hold, make_oldest_due};
-use super::{Connection, Db, NOW, push_ids, reminders};
+use super::{Connection, Db, NOW, push_ids, reminders, silences};
 use crate::store::StoreError;
-use crate::store::ledger::{Begin, DueStep, NewNotice};
+use crate::store::ledger::NewNotice;
 use crate::store::rows::{Cause, corrupt, from_optional_name, id, name_of};
+use crate::store::schedule::{Begin, DueStep};
 
-/// Of what is scheduled twice for an episode and a recipient the newer notice is told: a step at the earlier time, a
-/// reminder at its own. What a silence holds back is not told after something newer.
+/// Of what is scheduled twice for an episode and a recipient the newer notice is told: a step at the earlier time. Nobody is
+/// reminded of what is not the newest, nor told it after a silence.
 pub(super) async fn renew_scheduled(
     connection: &mut Connection,
     episodes: impl Iterator<Item = i64> + Clone,
 ) -> Result<(), StoreError> {
-    let to_same = "o.receiver = deliveries.receiver AND o.recipient = deliveries.recipient AND o.step = deliveries.step \
-        AND (o.reminder > 0) = (deliveries.reminder > 0)";
+    let to_same = "o.receiver = deliveries.receiver AND o.recipient = deliveries.recipient AND o.step = deliveries.step";
     let same = format!(
-        "o.episode_id = deliveries.episode_id AND {to_same} AND o.state = 'scheduled' AND o.ended_at IS NULL"
+        "o.episode_id = deliveries.episode_id AND {to_same} AND o.reminder = 0 AND o.state = 'scheduled' \
+         AND o.ended_at IS NULL"
     );
     let mut update = QueryBuilder::<Db>::new(format!(
         "UPDATE deliveries SET not_before = (SELECT MIN(o.not_before) FROM deliveries o WHERE {same}) \
@@ -28,13 +29,14 @@ pub(super) async fn renew_scheduled(
     ));
     push_ids(&mut update, "(", episodes.clone());
     update.build().execute(&mut *connection).await?;
+    // A step that waits is replaced by one that waits; what a silence holds back, and a reminder, by anything newer.
     let mut update = QueryBuilder::<Db>::new(format!(
         "UPDATE deliveries SET state = 'superseded', reason = 'a newer notice', ended_at = {NOW} \
          WHERE state = 'scheduled' AND ended_at IS NULL \
-         AND (EXISTS (SELECT 1 FROM deliveries o WHERE {same} AND o.seq > deliveries.seq) \
-           OR (step = 0 AND reminder = 0 AND EXISTS (SELECT 1 FROM notices n JOIN deliveries o ON o.seq = n.seq \
-             WHERE n.episode_id = deliveries.episode_id AND n.seq > deliveries.seq AND {to_same} \
-             AND o.state NOT IN ('scheduled', 'suppressed')))) AND episode_id IN "
+         AND EXISTS (SELECT 1 FROM notices n JOIN deliveries o ON o.seq = n.seq \
+           WHERE n.episode_id = deliveries.episode_id AND n.seq > deliveries.seq AND {to_same} \
+           AND o.state <> 'suppressed' \
+           AND (deliveries.step = 0 OR deliveries.reminder > 0 OR o.state = 'scheduled')) AND episode_id IN "
     ));
     push_ids(&mut update, "(", episodes);
     update.build().execute(connection).await?;
@@ -120,11 +122,14 @@ pub async fn begin_scheduled(
     steps: &[Begin],
 ) -> Result<Vec<String>, StoreError> {
     hold(connection).await?;
+    let held = steps.iter().filter_map(|step| Some(step.held.as_ref()?.silence));
+    let ends = silences::ends(connection, held).await?;
     for Begin { id, held } in steps {
         let Some(held) = held else { continue };
+        let Some(until) = ends.get(&held.silence.get()) else { continue }; // it was removed: the next look begins this
         let update = "UPDATE deliveries SET not_before = $1, useful_until = useful_until + $1 - not_before, silence_id = $2, \
             reason = $3 WHERE id = $4 AND state = 'scheduled' AND not_before < $1";
-        let query = sqlx::query(update).bind(held.until.timestamp_micros()).bind(held.silence.get());
+        let query = sqlx::query(update).bind(until).bind(held.silence.get());
         query.bind(held.reason.as_str()).bind(id.get()).execute(&mut *connection).await?;
     }
     let due: Vec<_> = steps.iter().filter(|step| step.held.is_none()).map(|step| step.id.get()).collect();
@@ -146,7 +151,7 @@ fn push_to_hasten(query: &mut QueryBuilder<Db>, out_of_reach: &[String]) {
     let before = "SELECT 1 FROM deliveries s WHERE s.seq = d.seq AND s.route = d.route AND s.step = d.step - 1 \
         AND s.reminder = 0";
     query.push(format!(
-        "d.state = 'scheduled' AND d.reminder = 0 AND d.not_before > {NOW} AND EXISTS ({before}) AND NOT EXISTS ({before} \
+        "d.state = 'scheduled' AND d.step > 0 AND d.reminder = 0 AND d.not_before > {NOW} AND EXISTS ({before}) AND NOT EXISTS ({before} \
          AND s.state NOT IN ('dead', 'expired') \
          AND NOT (s.ended_at IS NULL AND s.state <> 'scheduled' AND s.receiver IN (''"
     ));

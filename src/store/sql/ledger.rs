@@ -7,7 +7,7 @@
 //! Who puts a delivery behind another must not miss that the other one just ends, and the other way round. So whoever
 //! begins, ends or revives deliveries holds the cursor's row; who only leases does not.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::{QueryBuilder, Row as _};
@@ -68,9 +68,11 @@ pub async fn take(
     };
     let deliveries: Vec<_> =
         notices.iter().flat_map(|n| n.deliveries.iter().map(move |d| of(n, d))).collect();
+    let held = deliveries.iter().filter_map(|(.., delivery)| Some(delivery.held.as_ref()?.silence));
+    let ends = silences::ends(connection, held).await?;
     let mut suppressed = Suppressed::default();
     for deliveries in deliveries.chunks(CHUNK) {
-        let ids = insert_waiting(connection, deliveries).await?;
+        let ids = insert_waiting(connection, deliveries, &ends).await?;
         suppressed.inhibited += suppress_lesser(connection, deliveries).await?;
         reminders::schedule(connection, &ids).await?;
         make_oldest_due(connection, ids.into_iter()).await?;
@@ -89,10 +91,18 @@ pub async fn take(
     Ok(Some(suppressed))
 }
 
+/// Of a delivery `o`: its recipient has heard of it, or will.
+pub(super) const HEARD: &str = "(o.state IN ('scheduled', 'pending', 'leased', 'retrying', 'uncertain', 'delivered') \
+    OR (o.state = 'superseded' AND o.attempts > 0))";
+
 /// A delivery of a notice and of an episode, and whether a silence holds it back.
 type Waiting = (u64, EpisodeId, bool, NewDelivery);
 
-async fn insert_waiting(connection: &mut Connection, deliveries: &[Waiting]) -> Result<Vec<i64>, StoreError> {
+async fn insert_waiting(
+    connection: &mut Connection,
+    deliveries: &[Waiting],
+    ends: &HashMap<i64, i64>,
+) -> Result<Vec<i64>, StoreError> {
     let mut insert = QueryBuilder::<Db>::new(
         "INSERT INTO deliveries (seq, episode_id, receiver, recipient, route, step, state, attempts, not_before, \
          useful_until, remind_after, silence_id, reason) ",
@@ -103,8 +113,8 @@ async fn insert_waiting(connection: &mut Connection, deliveries: &[Waiting]) -> 
         row.push_bind(i64::from(delivery.route)).push_bind(i64::from(delivery.step));
         let is_scheduled = *is_held || delivery.after.is_some();
         row.push(if is_scheduled { "'scheduled'" } else { "'pending'" }).push("0");
-        let held = delivery.held.as_ref();
-        let until = held.filter(|_| *is_held).map(|held| held.until.timestamp_micros());
+        let held = delivery.held.as_ref().filter(|_| *is_held);
+        let until = held.and_then(|held| ends.get(&held.silence.get()));
         let after = delivery.after.unwrap_or_default();
         // What is held back begins as long after the silence as it would have after the notice.
         let after = if is_scheduled { after } else { delivery.group_for };
@@ -126,28 +136,32 @@ async fn insert_waiting(connection: &mut Connection, deliveries: &[Waiting]) -> 
     Ok(insert.build_query_scalar().fetch_all(connection).await?)
 }
 
-/// What is less severe than the episode goes to nobody who has heard of the episode when it was as severe as it is. Returns
-/// how many.
+/// What is less severe than the episode goes to nobody who has heard of the episode when it was as severe as it is, and of no
+/// answer since. Returns how many.
 async fn suppress_lesser(connection: &mut Connection, deliveries: &[Waiting]) -> Result<u64, StoreError> {
     let lesser: Vec<_> = deliveries.iter().filter(|(.., delivery)| delivery.is_lesser).collect();
     if lesser.is_empty() {
         return Ok(0);
     }
-    let mut update = QueryBuilder::<Db>::new("WITH l (seq, receiver, recipient) AS (");
+    let mut update = QueryBuilder::<Db>::new("WITH l (seq, receiver, recipient, step) AS (");
     update.push_values(lesser, |mut row, (seq, .., delivery)| {
         row.push("CAST(").push_bind_unseparated(*seq as i64).push_unseparated(" AS BIGINT)");
         row.push("CAST(").push_bind_unseparated(delivery.receiver.as_str()).push_unseparated(" AS TEXT)");
         row.push("CAST(").push_bind_unseparated(delivery.recipient.as_str()).push_unseparated(" AS TEXT)");
+        row.push("CAST(").push_bind_unseparated(i64::from(delivery.step)).push_unseparated(" AS BIGINT)");
     });
     update.push(format!(
         ") UPDATE deliveries SET state = 'suppressed', ended_at = {NOW}, \
          reason = 'inhibited: it has heard of something more severe in this episode' \
          FROM l WHERE deliveries.seq = l.seq AND deliveries.receiver = l.receiver AND deliveries.recipient = l.recipient \
-         AND deliveries.ended_at IS NULL AND deliveries.attempts = 0 \
+         AND deliveries.step = l.step AND deliveries.ended_at IS NULL AND deliveries.attempts = 0 \
          AND EXISTS (SELECT 1 FROM notices now JOIN notices n ON n.episode_id = now.episode_id AND n.seq < now.seq \
            AND n.severity = now.severity \
            JOIN deliveries o ON o.seq = n.seq AND o.receiver = l.receiver AND o.recipient = l.recipient \
-           WHERE now.seq = l.seq AND (o.attempts > 0 OR o.state NOT IN ('superseded', 'suppressed'))) \
+             AND o.step = l.step AND {HEARD} \
+           WHERE now.seq = l.seq AND n.change NOT IN ('acknowledged', 'closed') \
+           AND NOT EXISTS (SELECT 1 FROM notices a WHERE a.episode_id = n.episode_id AND a.seq > n.seq \
+             AND a.seq < now.seq AND a.change IN ('acknowledged', 'closed'))) \
          RETURNING deliveries.id"
     ));
     let ids: Vec<i64> = update.build_query_scalar().fetch_all(connection).await?;
@@ -166,8 +180,10 @@ pub async fn turn(
     for finished in finished.chunks(CHUNK) {
         record(connection, finished).await?;
         let ids = finished.iter().map(|finished| finished.id.get());
-        let together = digests::follow(connection, ids.clone()).await?;
-        make_oldest_due(connection, ids.chain(together)).await?;
+        let split = finished.iter().filter(|finished| finished.splits()).map(|finished| finished.id.get());
+        let mut others = digests::dissolve(connection, split).await?;
+        others.extend(digests::follow(connection, ids.clone()).await?);
+        make_oldest_due(connection, ids.chain(others)).await?;
     }
     let leased = if wanted.count > 0 { lease(connection, receiver, wanted).await? } else { Vec::new() };
     let select = format!(
@@ -200,7 +216,7 @@ async fn record(connection: &mut Connection, finished: &[Finished]) -> Result<()
     // Meanwhile somebody has answered: nobody else has to be called.
     let is_answered = "deliveries.digest IS NULL AND (deliveries.step > 0 OR deliveries.reminder > 0) AND EXISTS (SELECT 1 FROM notices n \
         WHERE n.episode_id = deliveries.episode_id AND n.seq > deliveries.seq \
-        AND n.change IN ('acknowledged', 'closed'))";
+        AND n.at >= COALESCE(deliveries.not_before, 0) AND n.change IN ('acknowledged', 'closed'))";
     let ends = format!("f.wait IS NULL OR {is_useless} OR ({is_answered})");
     update.push(format!(
         ") UPDATE deliveries SET state = CASE WHEN f.wait IS NULL THEN f.state WHEN {is_useless} THEN 'expired' \
@@ -300,18 +316,23 @@ async fn lease(
     });
     insert.build().execute(&mut *connection).await?;
     let mut select = QueryBuilder::<Db>::new(
-        "SELECT d.id, d.attempts, d.seq, n.epoch, d.recipient, d.step, d.reminder, n.body FROM deliveries d \
+        "SELECT d.id, d.attempts, d.seq, n.epoch, d.recipient, d.step, d.reminder, n.body, d.digest FROM deliveries d \
          JOIN notices n ON n.seq = d.seq WHERE d.id IN ",
     );
     push_ids(&mut select, "(", taken.iter().map(|(id, _)| *id));
     select.push(" ORDER BY d.id");
     let rows = select.build().fetch_all(&mut *connection).await?;
     let mut leased = rows.iter().map(leased_from).collect::<Result<Vec<_>, _>>()?;
-    for (lead, body) in digests::bodies(connection, taken.iter().map(|(id, _)| *id)).await? {
-        leased
-            .iter_mut()
-            .filter(|leased| leased.id.get() == lead)
-            .for_each(|it| it.others.push(Arc::clone(&body)));
+    let mut leads = Vec::new();
+    for row in &rows {
+        leads.extend(row.try_get::<Option<i64>, _>("digest")?);
+    }
+    if !leads.is_empty() {
+        let is_again = |id: &&i64| taken.iter().any(|(taken, attempt)| taken == *id && *attempt > 1);
+        digests::lease_again(connection, leads.iter().filter(is_again).copied()).await?;
+        for (lead, part) in digests::parts(connection, leads.iter().copied()).await? {
+            leased.iter_mut().filter(|it| it.id.get() == lead).for_each(|it| it.others.push(part.clone()));
+        }
     }
     Ok(leased)
 }
@@ -345,7 +366,8 @@ fn leased_from(row: &Row) -> Result<Leased, StoreError> {
 
 pub async fn release(connection: &mut Connection) -> Result<(), StoreError> {
     let update = format!(
-        "UPDATE deliveries SET state = 'uncertain', due_at = {NOW} WHERE state = 'leased' AND due_at IS NOT NULL"
+        "UPDATE deliveries SET state = 'uncertain', due_at = CASE WHEN due_at IS NULL THEN NULL ELSE {NOW} END \
+         WHERE state = 'leased' AND (due_at IS NOT NULL OR digest IS NOT NULL)"
     );
     sqlx::query(&update).execute(connection).await?;
     Ok(())

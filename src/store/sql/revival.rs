@@ -72,7 +72,7 @@ async fn revive(
         "UPDATE deliveries SET \
          state = CASE WHEN ended_at IS NULL AND state NOT IN ('leased', 'scheduled') THEN state ELSE 'pending' END, \
          digest = CASE WHEN ended_at IS NULL THEN digest END, \
-         not_before = CASE WHEN not_before > {NOW} THEN {NOW} ELSE not_before END, \
+         not_before = {NOW}, \
          due_at = NULL, useful_until = {NOW} + $1, ended_at = NULL, reason = NULL \
          WHERE id = $2 AND (state <> 'leased' OR due_at <= {NOW})"
     );
@@ -95,7 +95,7 @@ async fn revive(
     sqlx::query(&update).bind(id).execute(&mut *connection).await?;
     let select = "SELECT COUNT(*) FROM deliveries r JOIN deliveries w ON w.episode_id = r.episode_id \
         AND w.receiver = r.receiver AND w.recipient = r.recipient AND w.id > r.id AND w.ended_at IS NULL \
-        AND w.state = 'leased' WHERE r.id = $1";
+        AND w.state = 'leased' AND (w.digest IS NULL OR w.digest <> $1) WHERE r.id = $1";
     let being_tried: i64 = sqlx::query_scalar(select).bind(id).fetch_one(&mut *connection).await?;
     if being_tried == 0 {
         make_oldest_due(connection, [id].into_iter()).await?;

@@ -3,13 +3,14 @@
 //! What is held back is scheduled for the end of the silence, so that an answer meanwhile supersedes it as it does a step
 //! of an escalation. Whoever was told nothing of an episode does not hear of its answer, nor of its end.
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{QueryBuilder, Row as _};
 
-use super::ledger::{hold, make_oldest_due, micros};
+use super::ledger::{HEARD, hold, make_oldest_due, micros};
 use super::{Connection, Db, NOW, Row, push_ids};
 use crate::domain::ids::SilenceId;
 use crate::domain::silence::{Silence, Silenced};
@@ -65,7 +66,8 @@ pub async fn end(
     let update = format!(
         "UPDATE deliveries SET not_before = not_before - (s.ends_at - {NOW}), \
          useful_until = useful_until - (s.ends_at - {NOW}) FROM silences s \
-         WHERE s.id = $1 AND s.ends_at > {NOW} AND deliveries.silence_id = s.id AND deliveries.state = 'scheduled'"
+         WHERE s.id = $1 AND s.ends_at > {NOW} AND deliveries.silence_id = s.id AND deliveries.state = 'scheduled' \
+         AND deliveries.not_before >= s.ends_at"
     );
     sqlx::query(&update).bind(id.get()).execute(&mut *connection).await?;
     let update =
@@ -120,19 +122,34 @@ pub async fn remove(connection: &mut Connection, kept: Duration) -> Result<u64, 
     Ok(sqlx::query(&delete).bind(micros(kept)).execute(connection).await?.rows_affected())
 }
 
+/// When these end, as it is now: one that holds something back may have been ended meanwhile. The caller holds the order.
+pub(super) async fn ends(
+    connection: &mut Connection,
+    silences: impl Iterator<Item = SilenceId>,
+) -> Result<HashMap<i64, i64>, StoreError> {
+    let ids: BTreeSet<_> = silences.map(SilenceId::get).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut select = QueryBuilder::<Db>::new("SELECT id, ends_at FROM silences WHERE id IN ");
+    push_ids(&mut select, "(", ids.into_iter());
+    let ends: Vec<(i64, i64)> = select.build_query_as().fetch_all(connection).await?;
+    Ok(ends.into_iter().collect())
+}
+
 /// Answers and ends of episodes do not go to whom a silence has kept from hearing of the episode. Returns how many.
 pub(super) async fn suppress_answers(
     connection: &mut Connection,
     answers: &[&NewNotice],
 ) -> Result<u64, StoreError> {
     let before = "SELECT 1 FROM notices n JOIN deliveries o ON o.seq = n.seq AND o.receiver = deliveries.receiver \
-        AND o.recipient = deliveries.recipient WHERE n.episode_id = deliveries.episode_id AND n.seq < deliveries.seq";
+        AND o.recipient = deliveries.recipient WHERE n.episode_id = deliveries.episode_id AND n.seq < deliveries.seq \
+        AND n.change NOT IN ('acknowledged', 'closed')";
     let mut update = QueryBuilder::<Db>::new(format!(
         "UPDATE deliveries SET state = 'suppressed', due_at = NULL, ended_at = {NOW}, \
-         reason = COALESCE(reason, 'a silence: nobody there has heard of the episode') \
+         reason = 'a silence: nobody there has heard of the episode' \
          WHERE ended_at IS NULL AND attempts = 0 AND state <> 'scheduled' \
-         AND (silence_id IS NOT NULL OR EXISTS ({before} AND o.silence_id IS NOT NULL)) \
-         AND NOT EXISTS ({before} AND n.change NOT IN ('acknowledged', 'closed') AND (o.attempts > 0 OR o.state NOT IN ('superseded', 'suppressed'))) AND seq IN "
+         AND EXISTS ({before} AND o.silence_id IS NOT NULL) AND NOT EXISTS ({before} AND {HEARD}) AND seq IN "
     ));
     push_ids(&mut update, "(", answers.iter().map(|notice| notice.seq as i64));
     update.push(" RETURNING id");

@@ -52,7 +52,6 @@ pub async fn page(
     Ok(Paged { items, total: total as u64 })
 }
 
-/// By sample, each in the order it was found.
 pub async fn by_id(
     connection: &mut Connection,
     ids: &[ViolationId],
@@ -66,6 +65,7 @@ pub async fn by_id(
     rows.iter().map(by_id).collect()
 }
 
+/// By sample, each in the order it was found.
 pub async fn of_samples(
     connection: &mut Connection,
     samples: Vec<SampleId>,

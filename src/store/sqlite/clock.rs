@@ -24,7 +24,7 @@ pub(super) async fn now_micros(connection: &mut Connection) -> Result<i64, Store
 pub(super) async fn shift_deliveries(connection: &mut Connection, micros: i64) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE deliveries SET due_at = due_at + $1, not_before = not_before + $1, useful_until = useful_until + $1 \
-         WHERE ended_at IS NULL",
+         WHERE ended_at IS NULL AND NOT (state = 'scheduled' AND silence_id IS NOT NULL)", // a silence ends by the clock
     )
     .bind(micros)
     .execute(connection)

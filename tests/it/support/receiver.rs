@@ -117,8 +117,8 @@ impl AlertNotifier for TestReceiver {
         }
     }
 
-    fn tells_several(&self) -> bool {
-        self.tells_several
+    fn most_at_once(&self) -> u32 {
+        if self.tells_several { 100 } else { 1 }
     }
 
     fn recipients(&self) -> Vec<String> {
