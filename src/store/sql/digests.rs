@@ -47,9 +47,10 @@ pub(super) async fn gather(
     for (id, _) in leased.iter().filter(|(_, attempt)| *attempt == 1) {
         let waiting = waiting_beside(connection, *id, most.saturating_sub(1)).await?;
         // What another process leases alone just now is not taken from it.
-        let mut update = QueryBuilder::<Db>::new(
-            "UPDATE deliveries SET state = 'leased', attempts = 1, due_at = NULL, digest = ",
-        );
+        let mut update = QueryBuilder::<Db>::new(format!(
+            "UPDATE deliveries SET state = 'leased', attempts = 1, due_at = NULL, \
+             not_before = CASE WHEN not_before > {NOW} THEN {NOW} ELSE not_before END, digest = "
+        ));
         update.push_bind(id).push(" WHERE state = 'pending' AND attempts = 0 AND id IN ");
         push_ids(&mut update, "(", waiting.into_iter());
         if update.build().execute(&mut *connection).await?.rows_affected() > 0 {
