@@ -55,7 +55,9 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build()
         .expect("a process without a runtime can do nothing");
-    match runtime.block_on(run(arguments.command)) {
+    let ran = runtime.block_on(run(arguments.command));
+    runtime.shutdown_background(); // a file on a disk that does not answer is not waited for
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);

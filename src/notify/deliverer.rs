@@ -86,6 +86,7 @@ impl Deliverer {
 
     /// Serves the receiver of a name under each plan that has one.
     async fn station(self, name: String, stop: CancellationToken) -> Option<String> {
+        self.metrics.notifying.set_backlog(&name.as_str().into(), 0, Duration::ZERO);
         let serve = self.plan.under_each(&stop, |plan, until| {
             let receiver = plan.receivers.named(&name)?.clone();
             let patience = Patience {

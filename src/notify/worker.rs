@@ -78,8 +78,6 @@ pub(super) struct Worker {
     breaker: Breaker,
     rate: Rate,
     at_once: u32,
-    /// Nothing is in the ledger that it cannot be told.
-    can_lease: bool,
     attempts: JoinSet<Outcome>,
     under_way: HashMap<Id, UnderWay>,
     finished: Vec<Finished>,
@@ -95,10 +93,8 @@ impl Worker {
         let rate = Rate::new(settings.rate_messages, Duration::from_secs(settings.rate_seconds.into()));
         let is_grouped = settings.group_seconds > 0 || settings.rate_messages > 0;
         let at_once = if is_grouped { receiver.notifier.most_at_once().max(1) } else { 1 };
-        let can_lease = receiver.notifier.most_at_once() > 1;
         let name = Arc::from(settings.name.as_str());
         metrics.set_breaker(&name, false);
-        metrics.set_backlog(&name, 0, Duration::ZERO);
         Self {
             name,
             receiver,
@@ -108,7 +104,6 @@ impl Worker {
             breaker,
             rate,
             at_once,
-            can_lease,
             attempts: JoinSet::new(),
             under_way: HashMap::new(),
             finished: Vec::new(),
@@ -138,7 +133,10 @@ impl Worker {
         }
         self.finish().await;
         stop_beside.cancel();
-        let _ = timeout(grace, &mut beside).await; // then it is cut short
+        if timeout(grace, &mut beside).await.is_err() {
+            beside.abort();
+            let _ = beside.await; // the next one, under another plan, is not beside this one
+        }
     }
 
     fn room(&mut self) -> u32 {
@@ -175,14 +173,9 @@ impl Worker {
         }
     }
 
-    async fn record_and_lease(&mut self, count: u32) -> Result<Turn, StoreError> {
+    async fn record_and_lease(&self, count: u32) -> Result<Turn, StoreError> {
         let under_way: Vec<_> = self.under_way.values().map(|under_way| under_way.leased.id).collect();
         let lease = self.timeout() + LEASE_MARGIN;
-        if !self.can_lease {
-            // It could be told of several things before, and what it was to be told then is still there.
-            self.store.dissolve_digests(&self.name).await?;
-            self.can_lease = true;
-        }
         let wanted = LeaseRequest { count, at_once: self.at_once, lease, under_way: &under_way };
         let turn = self.store.take_turn(&self.name, &self.finished, &wanted).await?;
         for Finished { id, attempt, .. } in &self.finished {
@@ -211,6 +204,11 @@ impl Worker {
         let span = info_span!("attempt", receiver.name = &*self.name, delivery.id = %leased.id);
         let attempt = async move {
             let alert = alert.map_err(NotifyError::permanent)?;
+            let (parts, most) = (1 + alert.others.len(), notifier.most_at_once().max(1));
+            if parts > most as usize {
+                let text = format!("put together when a message could tell more: {parts} things, not {most}");
+                return Err(NotifyError::permanent(text));
+            }
             let uncertain = |_| NotifyError::uncertain(format!("no answer within {limit:?}"));
             trace!(target: "andon::points", { delivery.id = %id, attempt = number }, "sending");
             let sent = timeout(limit, notifier.notify(&alert)).await;

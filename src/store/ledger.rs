@@ -363,14 +363,6 @@ impl Store {
         write_apart!(self, ledger::turn(receiver, finished, wanted))
     }
 
-    /// What a receiver was to be told in one message is told one by one from now on.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn dissolve_digests(&self, receiver: &str) -> Result<(), StoreError> {
-        write_apart!(self, digests::dissolve_all(receiver))
-    }
-
     /// Makes all leased deliveries due: on a database that only this process serves, nobody holds them.
     ///
     /// # Errors

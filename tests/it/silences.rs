@@ -273,3 +273,23 @@ async fn who_only_wants_to_know_the_end_hears_of_it() {
     app.measure_all(bore, &[10.0; 25]).await;
     assert_eq!(phone.has_taken(1).await[0].notice.update.change, Closed, "nothing was kept from them");
 }
+
+#[tokio::test]
+async fn each_silence_holds_what_it_holds_and_no_longer() {
+    let phone = TestReceiver::new();
+    let app = telling(&phone).spawn().await;
+    let bore = app.given_a_characteristic(&json!({"name": "Bore"})).await;
+    let limits = json!({"center_line": 10.0, "sigma": 1.0});
+    app.set(&format!("/characteristics/{bore}/control-limits"), &limits).await;
+    let of = |minutes: u32| json!({"characteristic_ids": [bore], "reason": "Trial", "minutes": minutes, "user": "ann"});
+    let short = silence(&app, &of(60)).await;
+    app.measure_all(bore, &[12.5, 12.5]).await;
+    has_deliveries(&app, "phone", &[("opened", "scheduled")]).await;
+    let long = silence(&app, &of(120)).await;
+    app.measure_all(bore, &[99.0]).await;
+    has_deliveries(&app, "phone", &[("opened", "superseded"), ("worsened", "scheduled")]).await;
+    end(&app, short).await;
+    end(&app, long).await;
+    assert_eq!(phone.has_taken(1).await[0].notice.update.change, Worsened);
+    is_sound(&app).await;
+}

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use sqlx::{QueryBuilder, Row as _};
 
-use super::ledger::{CHUNK, hold, make_oldest_due, push_known};
+use super::ledger::{CHUNK, IS_ANSWERED, push_known};
 use super::{Connection, Db, LEASING, NOW, Row, push_ids};
 use crate::store::StoreError;
 use crate::store::ledger::{LeaseRequest, LeasedPart};
@@ -92,27 +92,20 @@ pub(super) async fn lease_again(
     Ok(())
 }
 
-/// What was told in one message is told one by one from now on: nobody can be told it like that. Gives all of it.
+/// What was told in one message is told one by one from now on, since nobody takes it like that; except what somebody has
+/// answered meanwhile. Gives all of it.
 pub(super) async fn dissolve(
     connection: &mut Connection,
     leads: impl Iterator<Item = i64>,
 ) -> Result<Vec<i64>, StoreError> {
     let mut update = QueryBuilder::<Db>::new(format!(
         "UPDATE deliveries SET digest = NULL, due_at = NULL, \
-         state = CASE WHEN state = 'leased' THEN 'uncertain' ELSE state END WHERE {UNDER_WAY} AND digest IN "
+         state = CASE WHEN {IS_ANSWERED} THEN 'superseded' WHEN state = 'leased' THEN 'retrying' ELSE state END, \
+         ended_at = CASE WHEN {IS_ANSWERED} THEN {NOW} END WHERE {UNDER_WAY} AND digest IN "
     ));
     push_ids(&mut update, "(", leads);
     update.push(" RETURNING id");
     Ok(update.build_query_scalar().fetch_all(connection).await?)
-}
-
-/// The same for all that a receiver was to be told together.
-pub async fn dissolve_all(connection: &mut Connection, receiver: &str) -> Result<(), StoreError> {
-    hold(connection).await?;
-    let select = "SELECT id FROM deliveries WHERE digest = id AND ended_at IS NULL AND receiver = $1";
-    let leads: Vec<i64> = sqlx::query_scalar(select).bind(receiver).fetch_all(&mut *connection).await?;
-    let ids = dissolve(connection, leads.into_iter()).await?;
-    make_oldest_due(connection, ids.into_iter()).await
 }
 
 /// What is told together with these: the one that leads, and what it is.

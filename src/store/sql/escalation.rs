@@ -25,7 +25,7 @@ pub(super) async fn renew_scheduled(
     );
     let mut update = QueryBuilder::<Db>::new(format!(
         "UPDATE deliveries SET not_before = (SELECT MIN(o.not_before) FROM deliveries o WHERE {same}) \
-         WHERE state = 'scheduled' AND ended_at IS NULL AND reminder = 0 AND episode_id IN "
+         WHERE state = 'scheduled' AND ended_at IS NULL AND reminder = 0 AND silence_id IS NULL AND episode_id IN "
     ));
     push_ids(&mut update, "(", episodes.clone());
     update.build().execute(&mut *connection).await?;

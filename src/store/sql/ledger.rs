@@ -91,6 +91,11 @@ pub async fn take(
     Ok(Some(suppressed))
 }
 
+/// Of a step of an escalation, or a reminder: somebody has answered since it began. Nobody else has to be called.
+pub(super) const IS_ANSWERED: &str = "((deliveries.step > 0 OR deliveries.reminder > 0) AND EXISTS (SELECT 1 FROM notices n \
+    WHERE n.episode_id = deliveries.episode_id AND n.seq > deliveries.seq \
+    AND n.at >= COALESCE(deliveries.not_before, 0) AND n.change IN ('acknowledged', 'closed')))";
+
 /// Of a delivery `o`: its recipient has heard of it, or will.
 pub(super) const HEARD: &str = "(o.state IN ('scheduled', 'pending', 'leased', 'retrying', 'uncertain', 'delivered') \
     OR (o.state = 'superseded' AND o.attempts > 0))";
@@ -178,12 +183,11 @@ pub async fn turn(
         hold(connection).await?;
     }
     for finished in finished.chunks(CHUNK) {
-        record(connection, finished).await?;
-        let ids = finished.iter().map(|finished| finished.id.get());
-        let split = finished.iter().filter(|finished| finished.splits()).map(|finished| finished.id.get());
-        let mut others = digests::dissolve(connection, split).await?;
-        others.extend(digests::follow(connection, ids.clone()).await?);
-        make_oldest_due(connection, ids.chain(others)).await?;
+        let ids = record(connection, finished).await?;
+        let is_split = |id: &&i64| finished.iter().any(|it| it.id.get() == **id && it.splits());
+        let mut others = digests::dissolve(connection, ids.iter().filter(is_split).copied()).await?;
+        others.extend(digests::follow(connection, ids.iter().copied()).await?);
+        make_oldest_due(connection, ids.into_iter().chain(others)).await?;
     }
     let leased = if wanted.count > 0 { lease(connection, receiver, wanted).await? } else { Vec::new() };
     let select = format!(
@@ -199,8 +203,9 @@ pub async fn turn(
     Ok(Turn { leased, next_due_in: next.map(|micros| Duration::from_micros(micros.max(0) as u64)) })
 }
 
-/// Tells how attempts went. What is told of an attempt that is not the newest any more changes only that attempt.
-async fn record(connection: &mut Connection, finished: &[Finished]) -> Result<(), StoreError> {
+/// Tells how attempts went. What is told of an attempt that is not the newest any more changes only that attempt. Gives
+/// the deliveries that have changed.
+async fn record(connection: &mut Connection, finished: &[Finished]) -> Result<Vec<i64>, StoreError> {
     let mut update = QueryBuilder::<Db>::new("WITH f (id, attempt, state, wait, reason) AS (");
     update.push_values(finished, |mut row, finished| {
         let state = finished.state();
@@ -213,19 +218,17 @@ async fn record(connection: &mut Connection, finished: &[Finished]) -> Result<()
         row.push("CAST(").push_bind_unseparated(reason).push_unseparated(" AS TEXT)");
     });
     let is_useless = format!("{NOW} + f.wait >= deliveries.useful_until");
-    // Meanwhile somebody has answered: nobody else has to be called.
-    let is_answered = "deliveries.digest IS NULL AND (deliveries.step > 0 OR deliveries.reminder > 0) AND EXISTS (SELECT 1 FROM notices n \
-        WHERE n.episode_id = deliveries.episode_id AND n.seq > deliveries.seq \
-        AND n.at >= COALESCE(deliveries.not_before, 0) AND n.change IN ('acknowledged', 'closed'))";
+    let is_answered = format!("deliveries.digest IS NULL AND {IS_ANSWERED}");
     let ends = format!("f.wait IS NULL OR {is_useless} OR ({is_answered})");
     update.push(format!(
         ") UPDATE deliveries SET state = CASE WHEN f.wait IS NULL THEN f.state WHEN {is_useless} THEN 'expired' \
            WHEN {is_answered} THEN 'superseded' ELSE f.state END, \
          due_at = CASE WHEN {ends} THEN NULL ELSE {NOW} + f.wait END, \
          ended_at = CASE WHEN {ends} THEN {NOW} ELSE NULL END, reason = f.reason \
-         FROM f WHERE deliveries.id = f.id AND deliveries.attempts = f.attempt AND deliveries.state = 'leased'"
+         FROM f WHERE deliveries.id = f.id AND deliveries.attempts = f.attempt AND deliveries.state = 'leased' \
+         RETURNING deliveries.id"
     ));
-    update.build().execute(&mut *connection).await?;
+    let recorded: Vec<i64> = update.build_query_scalar().fetch_all(&mut *connection).await?;
 
     let mut update = QueryBuilder::<Db>::new("WITH f (id, attempt, outcome, duration, detail) AS (");
     update.push_values(finished, |mut row, finished| {
@@ -240,7 +243,7 @@ async fn record(connection: &mut Connection, finished: &[Finished]) -> Result<()
          WHERE delivery_id = f.id AND number = f.attempt AND delivery_attempts.duration_micros IS NULL",
     );
     update.build().execute(connection).await?;
-    Ok(())
+    Ok(recorded)
 }
 
 /// Makes the oldest that is not over due, of each episode and recipient that one of these is about.
@@ -367,7 +370,7 @@ fn leased_from(row: &Row) -> Result<Leased, StoreError> {
 pub async fn release(connection: &mut Connection) -> Result<(), StoreError> {
     let update = format!(
         "UPDATE deliveries SET state = 'uncertain', due_at = CASE WHEN due_at IS NULL THEN NULL ELSE {NOW} END \
-         WHERE state = 'leased' AND (due_at IS NOT NULL OR digest IS NOT NULL)"
+         WHERE state = 'leased' AND ended_at IS NULL AND (due_at IS NOT NULL OR digest IS NOT NULL)"
     );
     sqlx::query(&update).execute(connection).await?;
     Ok(())
