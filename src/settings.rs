@@ -289,7 +289,10 @@ mod tests {
         };
         let text = told("[[auth.tokens]]\ntoken = \"hunter2\n", &[]);
         // Where the file is told from depends on where this runs.
-        assert!(text.starts_with("TOML parse error at line 2, column ") && text.lines().count() == 1, "{text}");
+        assert!(
+            text.starts_with("TOML parse error at line 2, column ") && text.lines().count() == 1,
+            "{text}"
+        );
         assert!(!text.contains("hunter2"), "{text}");
         assert_eq!(
             told("[log]\nformat = 'hunter2, expected `x`'\n", &[]),
