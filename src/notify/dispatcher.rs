@@ -13,7 +13,6 @@
 //! * **Several processes** on one database: the cursor's row is the lock; who finds it moved reads on from there.
 //! * **Dies**: the next one goes on at the cursor. **Stops**: between two pages.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -157,10 +156,7 @@ impl Dispatcher {
             }
             let silences = self.store.silences_in_force().await?;
             let of = due.iter().map(|step| step.characteristic_id);
-            let known = match silences.is_empty() {
-                true => HashMap::new(),
-                false => self.store.characteristics_by_id(of).await?,
-            };
+            let known = self.store.characteristics_by_id(of).await?;
             let begin = due.iter().map(|step| {
                 let of = known.get(&step.characteristic_id);
                 let alarm = alarm(step.characteristic_id, of, step.severity);

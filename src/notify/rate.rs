@@ -11,7 +11,7 @@ use tokio::time::Instant;
 pub struct Rate {
     messages: u32,
     per: Duration,
-    /// When what may be sent at once was used, or since when nothing was.
+    /// When the messages of the last while were sent, oldest first.
     sent: Vec<Instant>,
 }
 
