@@ -69,14 +69,14 @@ impl fmt::Display for PublicUrl {
 }
 
 impl PublicUrl {
-    /// The control chart of a characteristic, as it is when somebody looks.
+    /// The page of a characteristic, with its control chart as it is when somebody looks.
     pub fn chart(&self, id: CharacteristicId) -> String {
-        format!("{self}/api/v1/characteristics/{id}/chart.svg")
+        format!("{self}/characteristics/{id}")
     }
 
-    /// An episode.
+    /// The page of an episode.
     pub fn episode(&self, id: EpisodeId) -> String {
-        format!("{self}/api/v1/episodes/{id}")
+        format!("{self}/alarms?episode={id}")
     }
 }
 

@@ -18,6 +18,7 @@ mod chart_data;
 mod chart_pictures;
 mod connections;
 mod control_limits;
+mod dashboard;
 mod definitions;
 mod deliveries;
 mod descriptors;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::{ServerHandle, Service as _};
-use actix_web::middleware::{NormalizePath, TrailingSlash};
+use actix_web::middleware::{Condition, NormalizePath, TrailingSlash, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer, ResponseError as _, rt};
 use futures_util::future::{Either, ready};
@@ -22,6 +22,7 @@ use crate::broadcast::Broadcaster;
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::http::admission::Admission;
+use crate::http::dashboard;
 use crate::http::descriptors;
 use crate::http::event_stream::StreamParts;
 use crate::http::gate::Gate;
@@ -235,6 +236,7 @@ impl Server {
                 })
                 .wrap(origin::cors(&app_settings))
                 .wrap(NormalizePath::new(TrailingSlash::Trim))
+                .wrap(Condition::new(app_settings.dashboard, from_fn(dashboard::without_slash)))
                 .app_data(Data::new(app_settings.clone()))
                 .app_data(Data::new(parts.input.clone()))
                 .app_data(Data::new(parts.painter.clone()))
@@ -256,6 +258,11 @@ impl Server {
                 .app_data(Data::new(streams))
                 .app_data(admission.clone())
                 .app_data(document.clone())
+                .configure(|config| {
+                    if app_settings.dashboard {
+                        dashboard::routes(config);
+                    }
+                })
                 .configure(routes)
         })
         .on_connect(move |connection, data| {

@@ -12,6 +12,8 @@ pub struct Settings {
     pub listen: String,
     /// Worker threads, each with its shard; 0: one for each processor.
     pub workers: usize,
+    /// Whether the operators' page is served, beside the interface.
+    pub dashboard: bool,
     /// Web pages that may call: origins such as `https://spc.example`.
     pub allowed_origins: Vec<String>,
     /// The largest body of a request.
@@ -51,6 +53,7 @@ impl Default for Settings {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
             workers: 0,
+            dashboard: true,
             allowed_origins: Vec::new(),
             body_bytes: 8 << 20,
             request_timeout_ms: 10_000,

@@ -277,7 +277,7 @@ mod tests {
                 "74.035 mm, 2026-01-05 09:00:00 CET",
                 "73.988 to 74.015, center line 74.001",
                 "Stop the press",
-                "https://spc.example.com/api/v1/characteristics/1/chart.svg",
+                "https://spc.example.com/characteristics/1",
                 "plant/line4",
                 "d-7",
             ] {

@@ -1,0 +1,29 @@
+// The newest points of a process, for a sparkline.
+
+/** As many points as a sparkline has. */
+export const POINTS = 60;
+
+/** Points in the order of arrival: `{ id, value, ucl, lcl, center, isOut }`. */
+export class Series {
+  points = [];
+  /** What is here is not all that there is: read the chart's data again. */
+  isStale = true;
+
+  /** A sample as it comes. */
+  add(sample) {
+    const isKnown = this.points.length > 0 && this.points.at(-1).id >= sample.sample_id;
+    if (isKnown || sample.value === null) return;
+    this.points.push(pointOf(sample, sample.in_control === false));
+    if (this.points.length > POINTS) this.points.shift();
+  }
+
+  /** The chart's data, as REST tells them. What came meanwhile stays behind it. */
+  fill(points) {
+    const read = points.filter((point) => !point.is_excluded).map((point) => pointOf(point, point.in_control === false));
+    const last = read.at(-1)?.id ?? 0;
+    this.points = [...read, ...this.points.filter((point) => point.id > last)].slice(-POINTS);
+    this.isStale = false;
+  }
+}
+
+const pointOf = ({ sample_id: id, value, ucl, lcl, center_line: center }, isOut) => ({ id, value, ucl, lcl, center, isOut });

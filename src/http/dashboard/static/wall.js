@@ -1,0 +1,319 @@
+// The wall: every process as a tile, those that need somebody first.
+//
+// Events change the plant; what is different is said and drawn with the next frame, and only where it is on screen.
+// Tiles change places when a state changes, not with every sample.
+
+import { askAndAcknowledge } from "./acknowledge.js";
+import { get } from "./api.js";
+import { byId, calmly, el, say } from "./dom.js";
+import { ALARM_STATES, count } from "./format.js";
+import { icon } from "./icons.js";
+import { Plant } from "./plant.js";
+import { POINTS } from "./series.js";
+import { complain, shell } from "./shell.js";
+import { Chime } from "./sound.js";
+import { drawSparkline, palette } from "./sparkline.js";
+import { gravestOf, Tile } from "./tile.js";
+
+const STATES = Object.keys(ALARM_STATES).filter((state) => state !== "retired");
+const RANK = Object.fromEntries(STATES.map((state, rank) => [state, rank]));
+const SEVERITY_RANK = { CRITICAL: 0, WARNING: 1, INFO: 2 };
+/** Charts that are read at the same time, for their first points. */
+const READS_AT_ONCE = 6;
+const AGES_EVERY_MS = 10_000;
+/** Processes that the headline names. */
+const NAMED = 3;
+
+const client = shell({ page: "", client: { alertsOnlyWhileHidden: true } });
+const plant = new Plant(client, { changed, gone });
+const chime = new Chime();
+/** By id. */
+const tiles = new Map();
+const sections = new Map();
+const [dirty, toRead] = [new Set(), new Set()];
+const filter = readFilter();
+let colours = palette();
+let frame = null;
+let reading = 0;
+
+const headline = byId("headline");
+const states = el("div", { class: "states", role: "group", "aria-label": "Show only" });
+const search = el("input", { type: "search", id: "search", placeholder: "Name, key, group or tag", value: filter.q, "aria-label": "Search" });
+const groups = el("select", { id: "group", "aria-label": "Group" });
+const fullScreen = el("button", { type: "button", onclick: toggleFullScreen }, "Full screen");
+const empty = el("p", { class: "soft", id: "empty" }, "Waiting for the server …");
+byId("tools").append(states, search, groups, chime.button, fullScreen);
+byId("wall").append(empty);
+const stateButtons = new Map(STATES.map((state) => [state, stateButton(state)]));
+states.append(...[...stateButtons.values()].map(({ button }) => button));
+fullScreen.hidden = !document.fullscreenEnabled;
+
+const visibility = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    const tile = tiles.get(Number(target.dataset.id));
+    if (!tile) continue;
+    tile.isVisible = isIntersecting;
+    if (isIntersecting) want(tile);
+  }
+}, { rootMargin: "200px" });
+const sizes = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) {
+    const tile = tiles.get(Number(target.parentElement?.dataset.id));
+    if (!tile) continue;
+    tile.size = { width: contentRect.width, height: contentRect.height, ratio: devicePixelRatio };
+    want(tile);
+  }
+});
+
+const arrange = calmly(200, () => {
+  placeTiles();
+  tellHeadline();
+  tellGroups();
+});
+
+search.addEventListener("input", () => {
+  filter.q = search.value;
+  keepFilter();
+});
+groups.addEventListener("change", () => {
+  filter.group = groups.value;
+  keepFilter();
+});
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.closest("input, select, textarea, dialog");
+  if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  search.focus();
+});
+document.addEventListener("themechange", () => {
+  colours = palette();
+  for (const tile of tiles.values()) want(tile);
+});
+setInterval(() => {
+  for (const tile of tiles.values()) if (tile.isVisible) tile.tellAge();
+}, AGES_EVERY_MS);
+
+client.on("subscribed", () => {
+  say(empty, "There are no processes yet. What samples are sent of is shown here.");
+  arrange();
+});
+client.subscribe({ all: true, snapshot: true });
+client.start();
+
+/** The plant has heard something of a process. */
+function changed(process, isAlarm) {
+  let tile = tiles.get(process.id);
+  const before = tile?.element.dataset.alarm;
+  if (!tile) {
+    tile = new Tile(process, { answer });
+    tiles.set(process.id, tile);
+    visibility.observe(tile.element);
+    sizes.observe(tile.canvas);
+    arrange();
+  } else if (isAlarm) {
+    arrange();
+  }
+  // A snapshot tells how it was already; only what happens now is heard.
+  const state = process.alarmState;
+  if (state === "active_unacked" && before && before !== state) chime.play();
+  if (before && before !== state) arrange();
+  want(tile);
+}
+
+function gone(id) {
+  const tile = tiles.get(id);
+  if (!tile) return;
+  visibility.unobserve(tile.element);
+  sizes.unobserve(tile.canvas);
+  tile.element.remove();
+  tiles.delete(id);
+  dirty.delete(tile);
+  toRead.delete(tile);
+  arrange();
+}
+
+async function answer(process) {
+  try {
+    await askAndAcknowledge(process.waiting.reverse());
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** To be said and drawn with the next frame. */
+function want(tile) {
+  dirty.add(tile);
+  frame ??= requestAnimationFrame(draw);
+}
+
+function draw() {
+  frame = null;
+  for (const tile of dirty) {
+    tile.update(tile.process);
+    if (!tile.isVisible || !tile.size) continue;
+    const { series } = tile.process;
+    if (series.isStale) toRead.add(tile);
+    drawSparkline(tile.canvas, series, tile.size, colours);
+  }
+  dirty.clear();
+  readNext();
+}
+
+/** Reads the first points of what is on screen, a few charts at a time. */
+function readNext() {
+  while (reading < READS_AT_ONCE && toRead.size > 0) {
+    const tile = toRead.values().next().value;
+    toRead.delete(tile);
+    reading += 1;
+    read(tile).finally(() => {
+      reading -= 1;
+      readNext();
+    });
+  }
+}
+
+async function read(tile) {
+  const { series, id } = tile.process;
+  series.isStale = false; // what makes it stale meanwhile is read again
+  try {
+    series.fill((await get(`characteristics/${id}/chart-data`, { limit: POINTS })).points);
+  } catch {
+    series.isStale = true; // drawn again, and so read again, with the next sample or snapshot
+    return;
+  }
+  want(tile);
+}
+
+/** Sections by their gravest process, tiles by how much they need somebody. */
+function placeTiles() {
+  const byGroup = new Map();
+  const totals = Object.fromEntries(STATES.map((state) => [state, 0]));
+  let shown = 0;
+  for (const tile of tiles.values()) {
+    const state = tile.process.alarmState;
+    const isMeant = isOfPlace(tile.process);
+    if (isMeant) totals[state] += 1;
+    const isShown = isMeant && (!filter.state || filter.state === state);
+    tile.element.hidden = !isShown;
+    if (!isShown) continue;
+    shown += 1;
+    const group = tile.process.definition.group ?? "";
+    if (!byGroup.has(group)) byGroup.set(group, []);
+    byGroup.get(group).push({ tile, urgency: urgency(tile.process, state) });
+  }
+  for (const [state, { button, number }] of stateButtons) {
+    say(number, count(totals[state]));
+    button.hidden = totals[state] === 0 && filter.state !== state;
+    button.setAttribute("aria-pressed", String(filter.state === state));
+  }
+  const focused = document.activeElement;
+  const ordered = [...byGroup].map(([group, members]) => ({ group, members: members.sort(byUrgency) }));
+  ordered.sort((a, b) => byUrgency(a.members[0], b.members[0]) || a.group.localeCompare(b.group));
+  inOrder(byId("wall"), [empty, ...ordered.map(({ group }) => section(group).element)]);
+  for (const { group, members } of ordered) inOrder(section(group).list, members.map(({ tile }) => tile.element));
+  for (const [group, { element }] of sections) {
+    if (byGroup.has(group)) continue;
+    element.remove();
+    sections.delete(group);
+  }
+  if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
+  empty.hidden = shown > 0;
+  if (tiles.size > 0) say(empty, "Nothing here matches the filter.");
+}
+
+/** Puts children in this order, moving as few as possible. */
+function inOrder(parent, children) {
+  children.forEach((child, index) => {
+    if (parent.children[index] !== child) parent.insertBefore(child, parent.children[index] ?? null);
+  });
+}
+
+function section(group) {
+  if (!sections.has(group)) {
+    const list = el("ul", { class: "tiles" });
+    const title = el("h2", {}, group ? group.split("/").join(" › ") : "Without a group");
+    sections.set(group, { element: el("section", { class: "group" }, title, list), list });
+  }
+  return sections.get(group);
+}
+
+function urgency(process, state) {
+  const gravest = gravestOf(process.waiting);
+  return [RANK[state], gravest ? SEVERITY_RANK[gravest.severity] : 3, process.definition.name];
+}
+
+function byUrgency({ urgency: a }, { urgency: b }) {
+  return a[0] - b[0] || a[1] - b[1] || a[2].localeCompare(b[2], undefined, { numeric: true });
+}
+
+/** Whether the wall is about this process at all, in whatever state it is. */
+function isOfPlace({ definition }) {
+  const group = definition.group ?? "";
+  if (filter.group && group !== filter.group && !group.startsWith(`${filter.group}/`)) return false;
+  const told = [definition.name, definition.key ?? "", group, ...definition.tags].join("\n").toLowerCase();
+  return told.includes(filter.q.trim().toLowerCase());
+}
+
+/** Says in one sentence whether somebody is needed. */
+function tellHeadline() {
+  const processesHere = [...tiles.values()].map(({ process }) => process).filter(isOfPlace);
+  const of = (state) => processesHere.filter((it) => it.alarmState === state);
+  const [needed, unanswered] = [of("active_unacked"), of("returned_unacked")];
+  const processes = ({ length }) => (length === 1 ? "1 process" : `${count(length)} processes`);
+  let text = processesHere.length === 0 ? "Processes" : "No process needs anyone";
+  if (unanswered.length > 0) text = `${processes(unanswered)} not answered: ${namesOf(unanswered)}`;
+  if (needed.length > 0) text = `${processes(needed)} ${needed.length === 1 ? "needs" : "need"} someone: ${namesOf(needed)}`;
+  headline.dataset.alarm = needed.length > 0 ? "active_unacked" : unanswered.length > 0 ? "returned_unacked" : "normal";
+  say(headline, text);
+  document.title = needed.length > 0 ? `(${needed.length}) Andon` : "Andon";
+}
+
+/** The first few, in the order of the wall. */
+function namesOf(processes) {
+  const sorted = processes.map((process) => ({ urgency: urgency(process, process.alarmState) })).sort(byUrgency);
+  const names = sorted.slice(0, NAMED).map(({ urgency: [, , name] }) => name);
+  const others = processes.length - names.length;
+  return others > 0 ? `${names.join(", ")} and ${count(others)} more` : names.join(", ");
+}
+
+function tellGroups() {
+  const paths = new Set();
+  for (const { process } of tiles.values()) {
+    const parts = process.definition.group?.split("/") ?? [];
+    parts.forEach((_, index) => paths.add(parts.slice(0, index + 1).join("/")));
+  }
+  if (filter.group) paths.add(filter.group);
+  const wanted = ["", ...[...paths].sort()];
+  if (wanted.join("\n") === [...groups.options].map((option) => option.value).join("\n")) return;
+  groups.replaceChildren(...wanted.map((path) => el("option", { value: path }, path || "All groups")));
+  groups.value = filter.group;
+}
+
+function stateButton(state) {
+  const number = el("span", { class: "count" }, "0");
+  const button = el("button", { type: "button", "data-alarm": state, title: ALARM_STATES[state].explanation, onclick: choose },
+    el("span", { class: "state" }, icon(ALARM_STATES[state].shape), number, ALARM_STATES[state].word));
+  function choose() {
+    filter.state = filter.state === state ? "" : state;
+    keepFilter();
+  }
+  return { button, number };
+}
+
+function readFilter() {
+  const query = new URLSearchParams(location.search);
+  const state = query.get("state") ?? "";
+  return { q: query.get("q") ?? "", group: query.get("group") ?? "", state: STATES.includes(state) ? state : "" };
+}
+
+/** What is shown stands in the address, so that it can be sent to somebody. */
+function keepFilter() {
+  const query = new URLSearchParams(Object.entries(filter).filter(([, value]) => value));
+  history.replaceState(null, "", query.size > 0 ? `?${query}` : location.pathname);
+  arrange();
+}
+
+function toggleFullScreen() {
+  const change = document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen();
+  change.catch(() => {}); // the browser does not want to
+}
