@@ -1,4 +1,4 @@
-// A server of a test's own, where it needs settings that others must not have, or wants to stop it. `ANDON_BINARY` is
+// A server of a test's own, where it needs settings that others must not have, or wants to stop it. `TEST_BINARY` is
 // the program.
 
 import assert from "node:assert/strict";
@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { DEADLINE } from "./support.mjs";
+import { closePages, DEADLINE } from "./support.mjs";
 
 /**
  * Starts a server on a database of its own, and stops it with the test.
@@ -21,10 +21,11 @@ export async function ownServer(test, settings = "") {
   let running = null;
   let listen = "127.0.0.1:0";
 
-  async function start() {
-    const database = `sqlite://${join(folder, "andon.db")}`;
-    const child = spawn(process.env.ANDON_BINARY, ["serve", "--config", join(folder, "andon.toml"), "--database", database, "--listen", listen],
-      { stdio: ["ignore", "pipe", "pipe"], env: environment() });
+  /** Starts it again, where it was: on its database, or on another one. */
+  async function start(name = "andon.db") {
+    const database = `sqlite://${join(folder, name)}`;
+    const child = spawn(process.env.TEST_BINARY, ["serve", "--config", join(folder, "andon.toml"), "--database", database, "--listen", listen],
+      { stdio: ["ignore", "pipe", "pipe"] });
     const ended = new Promise((resolve) => child.once("exit", resolve));
     running = { child, ended };
     let said = "";
@@ -53,6 +54,7 @@ export async function ownServer(test, settings = "") {
   }
 
   test.after(async () => {
+    await closePages(test); // they would log that it is gone
     await kill();
     await rm(folder, { recursive: true, force: true });
   });
@@ -66,10 +68,4 @@ async function ask(root, method, path, { body, token } = {}) {
   const answer = await fetch(new URL(`api/v1/${path}`, root), { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${answer.ok ? "" : await answer.clone().text()}`);
   return answer.status === 204 ? null : answer.json();
-}
-
-/** Andon takes every variable that begins with its name for a setting: what is meant for these tests stays out. */
-function environment() {
-  const { ANDON_SERVER, ANDON_BINARY, ...others } = process.env;
-  return others;
 }

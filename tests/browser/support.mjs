@@ -1,6 +1,6 @@
 // What the tests of the pages share: a real Chromium, the real server, and a look at everything that goes wrong unseen.
 //
-// `ANDON_SERVER` is the server's root, `TEST_NODE_MODULES` a folder with `playwright-core` and `axe-core`, and
+// `TEST_SERVER` is the server's root, `TEST_NODE_MODULES` a folder with `playwright-core` and `axe-core`, and
 // `TEST_CHROMIUM` the browser's program. A page that logs an error, or asks another host for anything, fails its test.
 
 import assert from "node:assert/strict";
@@ -11,7 +11,7 @@ export const modules = createRequire(`${process.env.TEST_NODE_MODULES}/`);
 const { chromium } = modules("playwright-core");
 
 /** The server's root, with a slash at its end. */
-export const server = new URL(process.env.ANDON_SERVER.replace(/\/*$/, "/"));
+export const server = new URL(process.env.TEST_SERVER.replace(/\/*$/, "/"));
 
 /** How long anything may take that is expected to happen: the machine may be busy. */
 export const DEADLINE = 20_000;
@@ -47,6 +47,7 @@ export async function open(test, path, { at = server, expectedErrors, ...options
     const url = new URL(request.url());
     if (!["data:", "blob:"].includes(url.protocol) && url.host !== at.host) wrong.push(`asks ${url.host} for ${url.pathname}`);
   });
+  contexts.set(test, [...(contexts.get(test) ?? []), context]);
   test.after(async () => {
     await context.close();
     assert.deepEqual(wrong, [], "the page had errors");
@@ -54,6 +55,11 @@ export async function open(test, path, { at = server, expectedErrors, ...options
   await page.goto(new URL(path, at).href);
   return page;
 }
+
+const contexts = new WeakMap();
+
+/** Closes what a test has opened, before something is stopped that its pages would miss. */
+export const closePages = (test) => Promise.all((contexts.get(test) ?? []).map((context) => context.close()));
 
 /** Calls the REST interface; anything but success fails. */
 export async function call(method, path, body, at = server) {

@@ -3,8 +3,8 @@
 // Begins with the snapshots that the server sends, and asks it again where an event does not tell everything. Knows
 // nothing of how it is drawn. Bounded: of each process the newest points and the newest 100 open violations.
 
-import { get, Problem } from "./api.js";
-import { calmly } from "./dom.js";
+import { get, Problem } from "../shared/api.js";
+import { calmly } from "../shared/dom.js";
 import { Series } from "./series.js";
 
 const OPEN_AT_MOST = 100;
@@ -55,7 +55,7 @@ export class Plant {
   #rereads = new Map();
 
   /**
-   * @param {import("./client/andon-client.js").AndonClient} client that listens to all
+   * @param {import("../client/andon-client.js").AndonClient} client that listens to all
    * @param {{ changed: (process: Process, isAlarm: boolean) => void, gone: (id: number) => void }} hears `isAlarm`: more
    *   than a sample has happened
    */

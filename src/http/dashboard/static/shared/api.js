@@ -4,7 +4,7 @@
 import { askForToken, token } from "./session.js";
 
 /** Andon's root: where `/` is. Ends with a slash. */
-export const ROOT = new URL("../", import.meta.url);
+export const ROOT = new URL("../../", import.meta.url);
 
 /** An answer that is none of success: what RFC 9457 says of it. */
 export class Problem extends Error {

@@ -1,7 +1,7 @@
 // What is around every page: where one can go, how the connection is, how many alarms wait, and how it looks.
 
 import { get, Problem, ROOT } from "./api.js";
-import { AndonClient } from "./client/andon-client.js";
+import { AndonClient } from "../client/andon-client.js";
 import { byId, calmly, el, say } from "./dom.js";
 import { count, TIME_ZONE, time } from "./format.js";
 import { askForToken, knownAs, token } from "./session.js";
@@ -16,7 +16,7 @@ export const ALARM_TYPES = ["violation", "violation_update", "ack_update"];
 /**
  * Draws what is around the page, and makes its one connection, which the page then subscribes with and starts.
  *
- * @param {{ page: string, client?: Partial<import("./client/andon-client.js").Options> }} options `page`: the path of
+ * @param {{ page: string, client?: Partial<import("../client/andon-client.js").Options> }} options `page`: the path of
  *   the entry that is current, or another word for none
  */
 export function shell({ page, client: options = {} }) {
@@ -35,6 +35,7 @@ export function shell({ page, client: options = {} }) {
   tellConnection(client, connection);
   countAlarms(client, waiting);
   client.on("welcome", (message) => knownAs(message.payload.user));
+  if (page !== "system") confirmWhatIsShown(client);
   return client;
 }
 
@@ -46,6 +47,21 @@ export function complain(error) {
     el("button", { type: "button", onclick: () => box.remove() }, "Close"));
   byId("main").prepend(box);
   while (document.querySelectorAll(".complaint").length > 3) document.querySelector(".complaint:last-of-type").remove();
+}
+
+/** Tells the server which violations have come to a screen that is looked at, as far as a page can know. */
+function confirmWhatIsShown(client) {
+  let newest = null;
+  function confirm() {
+    if (newest === null || document.visibilityState === "hidden") return;
+    client.received(newest);
+    newest = null;
+  }
+  client.on("violation", ({ seq }) => {
+    newest = seq;
+    confirm();
+  });
+  document.addEventListener("visibilitychange", confirm);
 }
 
 function tellConnection(client, element) {

@@ -3,14 +3,14 @@
 // Events change the plant; what is different is said and drawn with the next frame, and only where it is on screen.
 // Tiles change places when a state changes, not with every sample.
 
-import { askAndAcknowledge } from "./acknowledge.js";
-import { get } from "./api.js";
-import { byId, calmly, el, say } from "./dom.js";
-import { ALARM_STATES, count } from "./format.js";
-import { icon } from "./icons.js";
+import { askAndAcknowledge } from "../shared/acknowledge.js";
+import { get } from "../shared/api.js";
+import { byId, calmly, el, say } from "../shared/dom.js";
+import { ALARM_STATES, count } from "../shared/format.js";
+import { icon } from "../shared/icons.js";
 import { Plant } from "./plant.js";
 import { POINTS } from "./series.js";
-import { complain, shell } from "./shell.js";
+import { complain, shell } from "../shared/shell.js";
 import { Chime } from "./sound.js";
 import { drawSparkline, palette } from "./sparkline.js";
 import { gravestOf, Tile } from "./tile.js";

@@ -2,7 +2,7 @@
 //
 // A browser plays nothing before the page was touched once: until then the button says so.
 
-import { el, say } from "./dom.js";
+import { el, say } from "../shared/dom.js";
 
 const SOUND = "andon.sound";
 /** Two tones, as of a chime: Hz and the second in which each begins. */

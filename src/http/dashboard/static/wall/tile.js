@@ -1,9 +1,9 @@
 // A tile of the wall: one process, its state by colour, shape and word, its newest value and a sparkline.
 
-import { ROOT } from "./api.js";
-import { el, say } from "./dom.js";
-import { ago, ALARM_STATES, count, fullTime, quantity } from "./format.js";
-import { icon } from "./icons.js";
+import { ROOT } from "../shared/api.js";
+import { el, say } from "../shared/dom.js";
+import { ago, ALARM_STATES, count, fullTime, quantity } from "../shared/format.js";
+import { icon } from "../shared/icons.js";
 
 /** One process on the wall. */
 export class Tile {

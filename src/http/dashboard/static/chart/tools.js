@@ -1,0 +1,131 @@
+// The buttons above the chart: through history, to a range of dates, to files, and to the control limits.
+
+import { address, get } from "../shared/api.js";
+import { csvOf, download } from "./table.js";
+import { byId, el, say } from "../shared/dom.js";
+import { count } from "../shared/format.js";
+import { token } from "../shared/session.js";
+import { complain } from "../shared/shell.js";
+
+const MOST_IN_PICTURE = 200;
+const MOST_IN_VIEW = 5_000;
+
+/**
+ * @param {{ id: number, points: object, view: object, asked: URLSearchParams, inView: () => object[],
+ *   characteristic: () => object, openLimits: (from: HTMLElement) => void, keepAddress: () => void }} chart
+ */
+export function toolbar({ id, points, view, asked, inView, characteristic, openLimits, keepAddress }) {
+  const button = (words, onclick, attributes = {}) => el("button", { type: "button", onclick, ...attributes }, words);
+  const page = () => (view.last - view.first + 1) * 0.8;
+  const older = button("◀ Older", () => view.pan(-page()));
+  const newer = button("Newer ▶", () => view.pan(page()));
+  const newest = button("Newest", async () => {
+    await points.toNewest().catch(complain);
+    view.toNewest();
+  }, { id: "newest" });
+  const wider = button("−", () => view.zoom(1.6), { "aria-label": "Show more points", title: "Show more points" });
+  const closer = button("+", () => view.zoom(1 / 1.6), { "aria-label": "Show fewer points", title: "Show fewer points" });
+  const where = el("span", { class: "soft number" });
+  const dates = button("Dates…", () => toggle(), { "aria-expanded": "false", "aria-controls": "range" });
+  const limits = button("Control limits…", () => openLimits(limits));
+  const picture = (kind) => el("a", { class: "button", href: "#", download: "", onclick: (event) => savePicture(event, kind) }, kind.toUpperCase());
+  const pictures = ["svg", "png"].map((kind) => [kind, picture(kind)]);
+  const csv = button("CSV", () => download(csvOf(inView()), `${fileName()}.csv`, "text/csv;charset=utf-8"), { "aria-label": "The points in view as CSV" });
+  byId("tools").append(
+    el("div", {}, older, newer, newest, wider, closer, where),
+    el("div", {}, dates, limits, ...pictures.map(([, link]) => link), csv));
+
+  // ---- a range of dates
+
+  const form = byId("range");
+  const from = el("input", { id: "range-from", type: "datetime-local", step: "1" });
+  const to = el("input", { id: "range-to", type: "datetime-local", step: "1" });
+  const told = el("span", { class: "soft", role: "status" });
+  form.append(el("label", { for: "range-from" }, "From"), from, el("label", { for: "range-to" }, "to"), to,
+    el("button", { class: "primary" }, "Show"), told);
+  let range = {};
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    showRange({ from: isoOf(from.value), to: isoOf(to.value) }).catch(complain);
+  });
+
+  function toggle(isOpen = form.hidden) {
+    form.hidden = !isOpen;
+    dates.setAttribute("aria-expanded", String(isOpen));
+    if (isOpen) from.focus();
+    else range = {};
+    keepAddress();
+  }
+
+  async function showRange(wanted) {
+    const { items, total } = await get("samples", { characteristic_id: id, ...wanted, limit: 1 });
+    if (total === 0) return say(told, "No samples in that range.");
+    range = wanted;
+    const last = await points.numberOf(items[0].sample_id);
+    const shown = Math.min(total, MOST_IN_VIEW);
+    view.show(last - shown + 1, last);
+    say(told, total > shown ? `${count(total)} samples; the newest ${count(shown)} are shown.` : `${count(total)} samples.`);
+    keepAddress();
+  }
+
+  // ---- pictures
+
+  /** The server's own picture of what is in view, as far as it has room. */
+  function pictureAddress(kind) {
+    const shown = inView().slice(-MOST_IN_PICTURE);
+    const times = shown.map((point) => Date.parse(point.timestamp));
+    const span = view.isFollowing || times.length === 0 ? {} : { from: new Date(Math.min(...times)).toISOString(), to: new Date(Math.max(...times) + 1).toISOString() };
+    return address(`characteristics/${id}/chart.${kind}`, { ...span, limit: Math.max(1, shown.length) });
+  }
+
+  /** A link cannot bring a token along. */
+  async function savePicture(event, kind) {
+    if (!token()) return;
+    event.preventDefault();
+    try {
+      const answer = await fetch(pictureAddress(kind), { headers: { Authorization: `Bearer ${token()}` } });
+      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+      download(await answer.blob(), `${fileName()}.${kind}`);
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  const fileName = () => (characteristic()?.name ?? `chart ${id}`).replace(/[^\p{L}\p{N}._ -]+/gu, "_").slice(0, 80);
+
+  return {
+    show() {
+      say(newest, view.unseen ? `Newest (${count(view.unseen)} new)` : "Newest");
+      newest.classList.toggle("calls", view.unseen > 0);
+      newest.disabled = newer.disabled = view.isFollowing;
+      older.disabled = view.first <= 1;
+      const [first, last] = [Math.max(1, Math.round(view.first)), Math.min(points.newest, Math.floor(view.last))];
+      say(where, points.newest ? `${count(first)}–${count(last)} of ${count(points.newest)}` : "");
+      for (const [kind, link] of pictures) {
+        const { href } = pictureAddress(kind);
+        if (link.href !== href) link.href = href;
+        link.download = `${fileName()}.${kind}`;
+      }
+    },
+    /** What of it belongs into the page's address. */
+    query: () => Object.fromEntries(Object.entries(range).filter(([, value]) => value)),
+    async followAddress() {
+      const wanted = { from: asked.get("from"), to: asked.get("to") };
+      if (!wanted.from && !wanted.to) return;
+      toggle(true);
+      from.value = localOf(wanted.from);
+      to.value = localOf(wanted.to);
+      if (!asked.get("until")) await showRange(wanted);
+      else range = wanted;
+    },
+  };
+}
+
+const isoOf = (local) => (local ? new Date(local).toISOString() : null);
+
+/** As the browser's field for dates wants it: in the reader's own time. */
+function localOf(iso) {
+  if (!iso) return "";
+  const date = new Date(iso);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
