@@ -15,6 +15,8 @@ mod derives;
 mod edges;
 #[path = "architecture/names.rs"]
 mod names;
+#[path = "architecture/pages.rs"]
+mod pages;
 #[path = "architecture/shape.rs"]
 mod shape;
 #[path = "architecture/tokens.rs"]
@@ -65,6 +67,14 @@ fn no_file_is_longer_than_500_lines() {
 #[test]
 fn every_source_file_opens_with_what_it_is_for() {
     assert_none(files_in("src").iter().filter_map(shape::header));
+}
+
+#[test]
+fn the_pages_keep_their_rules() {
+    let files = pages::files(Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert!(!files.is_empty(), "{} holds no file: nothing would be checked", pages::FOLDER);
+    let findings: Vec<String> = files.iter().flat_map(pages::check).collect();
+    assert!(findings.is_empty(), "{} to mend:\n{}\n", findings.len(), findings.join("\n"));
 }
 
 fn assert_none(findings: impl Iterator<Item = Finding>) {

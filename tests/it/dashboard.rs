@@ -3,45 +3,60 @@
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
+use reqwest::Response;
 
 use crate::support::{Answer, TestApp};
 
 const PAGES: [&str; 5] = ["/", "/characteristics/1", "/alarms", "/system", "/api"];
 
+/// Asks for a file. It is no operation, so no answer of the OpenAPI document.
+async fn asked(app: &TestApp, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+    let request = app.request_at(method, path);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.send().await.expect("an answer")
+}
+
+fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
+    answer.headers().get(name).map_or("", |value| value.to_str().expect("text"))
+}
+
 #[tokio::test]
 async fn each_page_may_run_only_its_own_scripts_and_is_asked_about_before_it_is_shown_again() {
     let app = TestApp::spawn().await;
     for path in PAGES {
-        let page = Answer::to(app.request_at("GET", path)).await;
-        assert_eq!(page.status, 200, "{path}");
-        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
-        assert_eq!(page.header("cache-control"), "no-cache");
-        let policy = page.header("content-security-policy");
+        let page = asked(&app, "GET", path, &[]).await;
+        assert_eq!(page.status(), 200, "{path}");
+        assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
+        assert_eq!(header(&page, "cache-control"), "no-cache");
+        let policy = header(&page, "content-security-policy");
         assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
-        let tag = page.header("etag").to_owned();
-        let again =
-            Answer::to(app.request_at("GET", path).header("If-None-Match", format!("\"other\", {tag}")))
-                .await;
-        assert_eq!((again.status, again.text.as_str()), (304, ""), "{path}");
-        let head = Answer::to(app.request_at("HEAD", path)).await;
-        assert_eq!((head.status, head.header("etag"), head.text.as_str()), (200, tag.as_str(), ""));
+        let tag = header(&page, "etag");
+        let again = asked(&app, "GET", path, &[("If-None-Match", &format!("\"other\", {tag}"))]).await;
+        assert_eq!(again.status(), 304, "{path}");
+        assert_eq!(again.text().await.expect("a body"), "");
+        let changed = asked(&app, "GET", path, &[("If-None-Match", "\"other\"")]).await;
+        assert_eq!(changed.status(), 200, "{path}");
+        let head = asked(&app, "HEAD", path, &[]).await;
+        assert_eq!((head.status().as_u16(), header(&head, "etag")), (200, tag));
+        assert_eq!(head.text().await.expect("no body"), "");
     }
 }
 
 #[tokio::test]
 async fn who_takes_it_gets_a_file_compressed() {
+    const FILE: &str = "/assets/shared/style.css";
     let app = TestApp::spawn().await;
-    let plain = Answer::to(app.request_at("GET", "/assets/style.css")).await;
-    assert_eq!((plain.status, plain.header("content-encoding")), (200, ""));
-    let squeezed = app.request_at("GET", "/assets/style.css").header("Accept-Encoding", "br, gzip").send();
-    let squeezed = squeezed.await.expect("an answer");
-    assert_eq!(squeezed.headers()["content-encoding"], "gzip");
-    assert_eq!(squeezed.headers()["content-type"], "text/css; charset=utf-8");
+    let plain = asked(&app, "GET", FILE, &[]).await;
+    assert_eq!((plain.status().as_u16(), header(&plain, "content-encoding")), (200, ""));
+    let plain = plain.text().await.expect("a body");
+    let squeezed = asked(&app, "GET", FILE, &[("Accept-Encoding", "br, gzip")]).await;
+    assert_eq!(header(&squeezed, "content-encoding"), "gzip");
+    assert_eq!(header(&squeezed, "content-type"), "text/css; charset=utf-8");
     let bytes = squeezed.bytes().await.expect("a body");
     let mut text = String::new();
     GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip");
-    assert_eq!(text, plain.text);
+    assert_eq!(text, plain);
     assert!(bytes.len() < text.len() / 2);
 }
 
@@ -53,7 +68,7 @@ async fn nothing_else_lies_there() {
     {
         Answer::to(app.request_at("GET", path)).await.expect_problem(404, "not_found");
     }
-    for path in ["/", "/alarms", "/characteristics/1", "/assets/style.css"] {
+    for path in ["/", "/alarms", "/characteristics/1", "/assets/shared/style.css"] {
         let refused = Answer::to(app.request_at("POST", path)).await;
         refused.expect_problem(405, "method_not_allowed");
         assert_eq!(refused.header("allow"), "GET, HEAD");
@@ -78,7 +93,7 @@ async fn a_page_with_a_slash_behind_it_leads_to_the_page() {
 #[tokio::test]
 async fn who_wants_no_page_has_none() {
     let app = TestApp::builder().with(|s| s.http.dashboard = false).spawn().await;
-    for path in PAGES.into_iter().chain(["/assets/style.css", "/alarms/"]) {
+    for path in PAGES.into_iter().chain(["/assets/shared/style.css", "/alarms/"]) {
         Answer::to(app.request_at("GET", path)).await.expect_problem(404, "not_found");
     }
     assert_eq!(app.get("/characteristics").await["total"], 0);

@@ -127,11 +127,15 @@ fn where_to_look(server: &str) -> io::Result<()> {
     let andon = env::args().next().unwrap_or_else(|| "andon".to_owned()); // as it was called just now
     writeln!(
         io::stdout(),
-        "Andon serves {server} on a throw-away database; Ctrl-C ends it. Look at it from another terminal:\n\
+        "Andon serves {server} on a throw-away database; Ctrl-C ends it. Look at it in a browser:\n\
+         \n  \
+         who needs someone {server}/\n  \
+         a chart           {server}/characteristics/1\n\
+         \n\
+         or from another terminal:\n\
          \n  \
          live events       {andon} tail --server {server}\n  \
          what there is     curl '{api}/characteristics'\n  \
-         a chart           {api}/characteristics/1/chart.svg\n  \
          who was told      curl '{api}/deliveries'\n  \
          open violations   curl '{api}/violations?acknowledged=false'\n  \
          answer one        curl -X POST '{api}/violations/1/acknowledge' -H 'Content-Type: application/json' \\\n                    \
