@@ -114,7 +114,10 @@ pub async fn without_slash<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     match place_without_slash(request.path()) {
-        Some(place) => {
+        Some(mut place) => {
+            if !request.query_string().is_empty() {
+                place = format!("{place}?{}", request.query_string());
+            }
             let answer = HttpResponse::PermanentRedirect().insert_header((LOCATION, place)).finish();
             Ok(request.into_response(answer).map_into_right_body())
         }

@@ -6,6 +6,9 @@ import { askForToken, token } from "./session.js";
 /** Andon's root: where `/` is. Ends with a slash. */
 export const ROOT = new URL("../../", import.meta.url);
 
+/** How long an answer may take, in milliseconds. */
+const LONGEST_MS = 30_000;
+
 /** An answer that is none of success: what RFC 9457 says of it. */
 export class Problem extends Error {
   /** @param {number} status 0: there was no answer @param {any} body */
@@ -30,12 +33,22 @@ export class Problem extends Error {
  */
 export async function call(method, path, { query = {}, body, signal, headers = {} } = {}) {
   const answer = await answered(method, address(path, query), { body, signal, headers });
-  return answer.status === 204 ? null : answer.json();
+  return answer.status === 204 ? null : read(answer, "json", signal);
 }
 
 /** The text of what lies below the root, such as `metrics`. */
 export async function getText(path, signal) {
-  return (await answered("GET", new URL(path, ROOT), { signal, headers: {} })).text();
+  return read(await answered("GET", new URL(path, ROOT), { signal, headers: {} }), "text", signal);
+}
+
+/** The rest of an answer, which may break off, or come from somebody between here and Andon. */
+async function read(answer, as, signal) {
+  try {
+    return await answer[as]();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Problem(0, { title: "The answer broke off, or is none of Andon's." });
+  }
 }
 
 async function answered(method, url, { body, signal, headers }) {
@@ -63,10 +76,13 @@ async function send(method, url, body, used, signal, given) {
   const headers = { ...given };
   if (used) headers.Authorization = `Bearer ${used}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  // What never ends would be waited for as long: after a night asleep, or behind a firewall that forgets.
+  const limit = AbortSignal.timeout(LONGEST_MS);
+  const signals = signal ? AbortSignal.any([signal, limit]) : limit;
   try {
-    return await fetch(url, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    return await fetch(url, { method, headers, signal: signals, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (signal?.aborted) throw error;
     throw new Problem(0, { title: "The server cannot be reached." });
   }
 }

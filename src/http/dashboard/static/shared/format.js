@@ -1,5 +1,7 @@
 // Numbers and times as the reader's own language writes them, and the words for what Andon knows.
 
+import { now } from "./clock.js";
+
 /** The reader's time zone, as it is shown beside times. */
 export const TIME_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
@@ -25,8 +27,8 @@ export function time(value) {
 export const fullTime = (value) => (value ? WITH_ZONE.format(asDate(value)) : "–");
 
 /** Such as "3 min. ago". */
-export function ago(value, now = Date.now()) {
-  const seconds = (asDate(value).getTime() - now) / 1000;
+export function ago(value, at = now()) {
+  const seconds = (asDate(value).getTime() - at) / 1000;
   for (const [unit, length] of [["day", 86_400], ["hour", 3_600], ["minute", 60]]) {
     if (Math.abs(seconds) >= length) return AGO.format(Math.trunc(seconds / length), unit);
   }

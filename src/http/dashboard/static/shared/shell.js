@@ -2,13 +2,17 @@
 
 import { get, Problem, ROOT } from "./api.js";
 import { AndonClient } from "../client/andon-client.js";
+import { follow } from "./clock.js";
 import { byId, calmly, el, say } from "./dom.js";
 import { count, TIME_ZONE, time } from "./format.js";
-import { askForToken, knownAs, token } from "./session.js";
+import { askForToken, forgetToken, knownAs, token } from "./session.js";
 
 const PAGES = [["", "Wall"], ["alarms", "Alarms"], ["system", "System"]];
 const THEMES = ["auto", "light", "dark"];
 const THEME = "andon.theme";
+/** Shown at a time, the newest first. */
+const COMPLAINTS = 3;
+const COUNT_EVERY_MS = 30_000;
 
 /** What changes how many alarms wait. */
 export const ALARM_TYPES = ["violation", "violation_update", "ack_update"];
@@ -31,22 +35,39 @@ export function shell({ page, client: options = {} }) {
     el("a", { class: "brand", href: ROOT.href, "aria-label": "Andon, to the wall" }, "Andon"),
     el("nav", { "aria-label": "Pages" }, ...links),
     connection);
-  byId("footing").append(el("span", {}, `Times in ${TIME_ZONE}`), themeButton());
+  const login = el("span", { id: "login" });
+  byId("footing").append(el("span", {}, `Times in ${TIME_ZONE}`), login, themeButton());
+  follow(client);
   tellConnection(client, connection);
   countAlarms(client, waiting);
-  client.on("welcome", (message) => knownAs(message.payload.user));
+  client.on("welcome", ({ payload: { user } }) => {
+    knownAs(user);
+    tellLogin(login, user);
+  });
   if (page !== "system") confirmWhatIsShown(client);
   return client;
 }
 
-/** Shows an error of a call at the top of the page until somebody puts it away. */
+/** Shows an error of a call at the top of the page until somebody puts it away; the same one once. */
 export function complain(error) {
   const text = error instanceof Problem ? error.message : `This page has a fault: ${error.message}`;
   if (!(error instanceof Problem)) console.error(error);
-  const box = el("p", { class: "complaint", role: "alert" }, text,
+  const complaints = [...document.querySelectorAll(".complaint")];
+  if (complaints.some(({ firstChild }) => firstChild.textContent === text)) return;
+  const box = el("p", { class: "complaint", role: "alert" }, el("span", {}, text),
     el("button", { type: "button", onclick: () => box.remove() }, "Close"));
   byId("main").prepend(box);
-  while (document.querySelectorAll(".complaint").length > 3) document.querySelector(".complaint:last-of-type").remove();
+  complaints.slice(COMPLAINTS - 1).forEach((old) => old.remove());
+}
+
+/** Who one is here, and the way out: another token may do more, and the next one at this screen is somebody else. */
+function tellLogin(element, user) {
+  if (!token()) return element.replaceChildren();
+  const signOut = el("button", { type: "button", id: "sign-out", onclick: () => {
+    forgetToken();
+    location.reload();
+  } }, "Sign out");
+  return element.replaceChildren(user ? `Signed in as ${user} ` : "", signOut);
 }
 
 /** Tells the server which violations have come to a screen that is looked at, as far as a page can know. */
@@ -84,19 +105,23 @@ function tellConnection(client, element) {
   });
 }
 
-/** Keeps the number beside "Alarms" true: counted by the server, whenever something about alarms has happened. */
+/**
+ * Keeps the number beside "Alarms" true: counted by the server, whenever something about alarms is heard, and else once in
+ * a while, since a page does not listen to everything.
+ */
 function countAlarms(client, badge) {
+  let newest = 0;
   const ask = calmly(2_000, async () => {
-    try {
-      const { total } = await get("violations", { status: "open", acknowledged: false, limit: 1 });
-      say(badge, count(total));
-      badge.hidden = total === 0;
-      badge.setAttribute("aria-label", `${count(total)} open`);
-    } catch {
-      badge.hidden = true; // the connection says why
-    }
+    newest += 1;
+    const asking = newest;
+    const total = await get("violations", { status: "open", acknowledged: false, limit: 1 }).then((it) => it.total, () => null);
+    if (asking !== newest) return;
+    say(badge, total === null ? "?" : count(total));
+    badge.hidden = total === 0;
+    badge.setAttribute("aria-label", total === null ? "how many are open is not known" : `${count(total)} open`);
   });
   for (const type of [...ALARM_TYPES, "episode", "subscribed", "resumed"]) client.on(type, ask);
+  setInterval(() => document.visibilityState === "visible" && client.state === "live" && ask(), COUNT_EVERY_MS);
 }
 
 function themeButton() {

@@ -1,58 +1,22 @@
 // How every process stands, kept true by the events: what the wall shows.
 //
 // Begins with the snapshots that the server sends, and asks it again where an event does not tell everything. Knows
-// nothing of how it is drawn. Bounded: of each process the newest points and the newest 100 open violations.
+// nothing of how it is drawn.
 
 import { get, Problem } from "../shared/api.js";
 import { calmly } from "../shared/dom.js";
-import { Series } from "./series.js";
+import { OPEN_AT_MOST, Process } from "./process.js";
+import { Rereads } from "./rereads.js";
 
-const OPEN_AT_MOST = 100;
-/** What is asked anew after something changed is asked for at most this often, for each process. */
-const REREAD_MS = 1_000;
-
-/** One characteristic and how it stands. */
-export class Process {
-  constructor(definition) {
-    this.definition = definition;
-    this.newest = null;
-    this.limits = null;
-    this.isActive = false;
-    /** Open violations by id, oldest first. */
-    this.open = new Map();
-    this.openTotal = 0;
-    this.answer = null;
-    this.collected = null;
-    /** How many samples limits are made of; null, as `collected` is, where there are limits. */
-    this.needed = null;
-    this.series = new Series();
-  }
-
-  get id() {
-    return this.definition.id;
-  }
-
-  /** Open violations that wait for somebody, the newest last. */
-  get waiting() {
-    return [...this.open.values()].filter((violation) => violation.requires_acknowledgement);
-  }
-
-  /** As the server would say it. */
-  get alarmState() {
-    const waits = this.waiting.length > 0;
-    if (this.isActive) return waits ? "active_unacked" : "active_acked";
-    if (waits) return "returned_unacked";
-    return this.limits ? "normal" : "no_limits";
-  }
-}
+/** How often it is asked how many samples those have that have no limits. */
+const COLLECTED_MS = 1_000;
 
 /** All processes that are not retired. */
 export class Plant {
-  #client;
   #processes = new Map();
   #changed;
   #gone;
-  #rereads = new Map();
+  #rereads = new Rereads((id, isCurrent) => this.#read(id, isCurrent));
 
   /**
    * @param {import("../client/andon-client.js").AndonClient} client that listens to all
@@ -60,7 +24,6 @@ export class Plant {
    *   than a sample has happened
    */
   constructor(client, { changed, gone }) {
-    this.#client = client;
     this.#changed = changed;
     this.#gone = gone;
     const hear = {
@@ -70,12 +33,13 @@ export class Plant {
       ack_update: (process, payload) => this.#acknowledged(process, payload),
       violation_update: (process, payload) => this.#violationUpdate(process, payload),
       control_limits: (process, payload) => this.#controlLimits(process, payload),
-      sample_update: (process, payload) => this.#sampleUpdate(process, payload),
+      sample_update: (process) => this.#sampleUpdate(process),
       characteristic_update: (process, payload) => this.#redefined(process, payload),
     };
     for (const [type, told] of Object.entries(hear)) {
       client.on(type, (message) => this.#hear(message, told));
     }
+    client.on("subscribed", (message) => this.#keepOnly(message));
   }
 
   get processes() {
@@ -90,28 +54,35 @@ export class Plant {
   #hear({ type, characteristic_id: id, payload }, told) {
     let process = this.#processes.get(id);
     if (!process) {
-      if (type === "ack_update" || payload.changes?.deleted) return; // of what is not shown
-      if (type !== "snapshot") return this.reread(id); // it is new
+      if (payload.changes?.deleted || payload.changes?.retired) return this.#rereads.forget(id);
+      if (type === "ack_update") return; // of what is not shown
+      if (type !== "snapshot") return this.#rereads.want(id); // it is new
       if (payload.characteristic.retired) return;
       process = new Process(payload.characteristic);
       this.#processes.set(id, process);
     }
+    if (type !== "sample") process.alertsHeard += 1;
     told(process, payload);
     if (this.#processes.has(id)) this.#changed(process, type !== "sample");
+  }
+
+  /** Where the past cannot be told, what the server does not know any more is gone. */
+  #keepOnly({ all, recovered, characteristic_ids: ids }) {
+    if (!all || recovered === true) return;
+    const known = new Set(ids);
+    for (const id of [...this.#processes.keys()]) if (!known.has(id)) this.#forget(id);
   }
 
   #begin(process, payload) {
     process.definition = payload.characteristic;
     process.newest = payload.newest_sample;
-    process.limits = payload.control_limits;
-    process.isActive = payload.alarm_state.startsWith("active");
-    const newestFirst = payload.open_violations;
-    process.open = new Map([...newestFirst].sort((a, b) => a.id - b.id).map((it) => [it.id, it]));
-    process.openTotal = payload.open_total;
+    process.stand(payload.alarm_state, payload.control_limits, payload.open_violations, payload.open_total);
     process.answer = answerOf(payload.open_episode);
     process.series.isStale = true;
-    if (payload.characteristic.retired) this.#forget(process.id);
-    else if (!process.limits) this.#readCollected(); // a snapshot does not tell
+    if (payload.characteristic.retired) return this.#forget(process.id);
+    if (process.waitsUnseen) this.#rereads.want(process.id);
+    if (!process.limits) this.#readCollected(); // a snapshot does not tell
+    return undefined;
   }
 
   #sample(process, sample) {
@@ -122,11 +93,12 @@ export class Plant {
   }
 
   #violation(process, violation) {
+    // It may come without its sample: to a hidden page, or from another system that judges.
+    if (!violation.rejudged) process.isActive = true;
+    if (violation.rejudged || violation.source !== null) this.#rereads.want(process.id);
     if (violation.acknowledged || violation.status !== "open") return;
-    process.open.set(violation.id, violation);
-    process.openTotal += 1;
+    process.add(violation);
     process.answer = null;
-    if (process.open.size > OPEN_AT_MOST) process.open.delete(process.open.keys().next().value);
   }
 
   #acknowledged(process, { violation_id: id, user, reason, timestamp }) {
@@ -135,15 +107,12 @@ export class Plant {
   }
 
   #violationUpdate(process, { violation_id: id, status }) {
-    if (status === "withdrawn") this.#close(process, id);
-    this.reread(process.id); // the newest point may be another now
+    if (status === "withdrawn") process.close(id);
+    this.#rereads.want(process.id); // the newest point may be another now
   }
 
   #close(process, id) {
-    process.open.delete(id);
-    process.openTotal = Math.max(0, process.openTotal - 1);
-    // The newest hundred are answered, and older ones are not.
-    if (process.open.size === 0 && process.openTotal > 0) this.reread(process.id);
+    if (!process.close(id) || process.waitsUnseen) this.#rereads.want(process.id);
   }
 
   #controlLimits(process, limits) {
@@ -153,52 +122,70 @@ export class Plant {
 
   #sampleUpdate(process) {
     process.series.isStale = true;
-    this.reread(process.id);
+    this.#rereads.want(process.id);
   }
 
   #redefined(process, { changes }) {
     if (changes.deleted || changes.retired) return this.#forget(process.id);
     if (changes.new_phase) process.series.isStale = true;
-    this.reread(process.id);
+    return this.#rereads.want(process.id);
   }
 
   #forget(id) {
     this.#processes.delete(id);
-    this.#rereads.delete(id);
+    this.#rereads.forget(id);
     this.#gone(id);
   }
 
-  /** Asks how a process stands, now and once more if it is wanted again meanwhile. */
-  reread(id) {
-    if (!this.#rereads.has(id)) this.#rereads.set(id, calmly(REREAD_MS, () => this.#read(id)));
-    this.#rereads.get(id)();
+  /** Asks how a process stands. Tells whether the answer was of use: what was heard meanwhile is newer. */
+  async #read(id, isCurrent) {
+    const known = this.#processes.get(id);
+    const before = known?.alertsHeard;
+    let view, open;
+    try {
+      [view, open] = await this.#ask(id);
+    } catch (error) {
+      if (!(error instanceof Problem && error.status === 404)) throw error;
+      if (isCurrent()) this.#forget(id);
+      return true;
+    }
+    if (!isCurrent()) return true;
+    if (view.retired) {
+      this.#forget(id);
+      return true;
+    }
+    const process = this.#processes.get(id) ?? new Process(view);
+    if (process !== known && known) return false;
+    this.#processes.set(id, process);
+    process.definition = view;
+    const isOfUse = process.alertsHeard === (before ?? 0);
+    if (isOfUse) {
+      const { isActive } = process;
+      const isNewer = (view.newest_sample?.sample_id ?? 0) >= (process.newest?.sample_id ?? 0);
+      process.stand(view.alarm_state, view.control_limits, open.items, open.total);
+      if (isNewer) process.newest = view.newest_sample;
+      else process.isActive = isActive; // of a sample that the answer does not know
+    }
+    this.#collect(process, view);
+    this.#changed(process, true);
+    return isOfUse;
   }
 
-  async #read(id) {
-    try {
-      const [view, open] = await Promise.all([
-        get(`characteristics/${id}`),
-        get("violations", { characteristic_id: id, status: "open", acknowledged: false, limit: OPEN_AT_MOST }),
-      ]);
-      if (view.retired) return this.#forget(id);
-      const process = this.#processes.get(id) ?? new Process(view);
-      this.#processes.set(id, process);
-      process.definition = view;
-      process.newest = view.newest_sample;
-      process.limits = view.control_limits;
-      process.isActive = view.alarm_state.startsWith("active");
-      process.open = new Map([...open.items].reverse().map((it) => [it.id, it]));
-      process.openTotal = open.total;
-      this.#collect(process, view);
-      this.#changed(process, true);
-    } catch (error) {
-      if (error instanceof Problem && error.status === 404) this.#forget(id);
-      // Otherwise the connection is broken, and when it is mended, what was missed comes.
-    }
+  /** The newest open violations, or, if none of them waits and one has to, as many as can be asked for at once. */
+  async #ask(id) {
+    const asked = { characteristic_id: id, status: "open", acknowledged: false };
+    const [view, open] = await Promise.all([
+      get(`characteristics/${id}`), get("violations", { ...asked, limit: OPEN_AT_MOST }),
+    ]);
+    const isFound = open.items.some((violation) => violation.requires_acknowledgement);
+    if (isFound || open.items.length === open.total || !view.alarm_state.endsWith("_unacked")) return [view, open];
+    const more = await get("violations", { ...asked, limit: 1_000 });
+    const waiting = more.items.filter((violation) => violation.requires_acknowledgement).slice(0, OPEN_AT_MOST);
+    return [view, { items: waiting, total: more.total }];
   }
 
   /** How many samples those have that have no limits: events do not tell. */
-  #readCollected = calmly(REREAD_MS, async () => {
+  #readCollected = calmly(COLLECTED_MS, async () => {
     try {
       for (let offset = 0; ; offset += 1_000) {
         const { items, total } = await get("characteristics", { alarm_state: "no_limits", limit: 1_000, offset });

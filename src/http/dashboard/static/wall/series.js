@@ -8,6 +8,8 @@ export class Series {
   points = [];
   /** What is here is not all that there is: read the chart's data again. */
   isStale = true;
+  /** Not before: the last time there was no answer. A time of `performance.now()`. */
+  mayReadAt = 0;
 
   /** A sample as it comes. */
   add(sample) {
@@ -20,7 +22,7 @@ export class Series {
   /** The chart's data, as REST tells them. What came meanwhile stays behind it. */
   fill(points) {
     const read = points.filter((point) => !point.is_excluded).map((point) => pointOf(point, point.in_control === false));
-    const last = read.at(-1)?.id ?? 0;
+    const last = points.at(-1)?.sample_id ?? 0; // the newest may be an excluded one
     this.points = [...read, ...this.points.filter((point) => point.id > last)].slice(-POINTS);
     this.isStale = false;
   }

@@ -4,6 +4,7 @@ import { ROOT } from "../shared/api.js";
 import { el, say } from "../shared/dom.js";
 import { ago, ALARM_STATES, count, fullTime, quantity } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
+import { gravestOf } from "./urgency.js";
 
 /** One process on the wall. */
 export class Tile {
@@ -46,7 +47,7 @@ export class Tile {
     }
     const waiting = process.waiting;
     const gravest = gravestOf(waiting);
-    say(this.#word, state === "no_limits" ? collecting(process) : ALARM_STATES[state].word);
+    say(this.#word, wordOf(state, process));
     say(this.#severity, gravest && gravest.severity === "CRITICAL" ? "critical" : "");
     say(this.#name, definition.name);
     this.#name.title = definition.name;
@@ -69,11 +70,11 @@ export class Tile {
   }
 }
 
-/** The violation that matters most: the gravest, and of those the newest. */
-export function gravestOf(violations) {
-  const rank = { CRITICAL: 0, WARNING: 1, INFO: 2 };
-  return violations.reduce(
-    (best, it) => (best && rank[best.severity] < rank[it.severity] ? best : it), null);
+function wordOf(state, process) {
+  if (state === "no_limits") return collecting(process);
+  // It signals, and nobody has to answer: then nobody may be there.
+  if (state === "active_acked" && !process.answer) return "Out of control";
+  return ALARM_STATES[state].word;
 }
 
 /** Such as "Collecting 12 of 25". */

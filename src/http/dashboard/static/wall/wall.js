@@ -8,27 +8,26 @@ import { get } from "../shared/api.js";
 import { byId, calmly, el, say } from "../shared/dom.js";
 import { ALARM_STATES, count } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
+import { complain, shell } from "../shared/shell.js";
+import { Headline } from "./headline.js";
 import { Plant } from "./plant.js";
 import { POINTS } from "./series.js";
-import { complain, shell } from "../shared/shell.js";
 import { Chime } from "./sound.js";
 import { drawSparkline, palette } from "./sparkline.js";
-import { gravestOf, Tile } from "./tile.js";
+import { Tile } from "./tile.js";
+import { byName, byUrgency, STATES, urgencyOf } from "./urgency.js";
 
-const STATES = Object.keys(ALARM_STATES).filter((state) => state !== "retired");
-const RANK = Object.fromEntries(STATES.map((state, rank) => [state, rank]));
-const SEVERITY_RANK = { CRITICAL: 0, WARNING: 1, INFO: 2 };
 /** Charts that are read at the same time, for their first points. */
 const READS_AT_ONCE = 6;
+/** After a chart could not be read. */
+const READ_AGAIN_MS = 5_000;
 const AGES_EVERY_MS = 10_000;
-/** Processes that the headline names. */
-const NAMED = 3;
 
 const client = shell({ page: "", client: { alertsOnlyWhileHidden: true } });
 const plant = new Plant(client, { changed, gone });
 const chime = new Chime();
-/** By id. */
-const tiles = new Map();
+/** Tiles, and the states in which processes were heard of last, by id. */
+const [tiles, states] = [new Map(), new Map()];
 const sections = new Map();
 const [dirty, toRead] = [new Set(), new Set()];
 const filter = readFilter();
@@ -36,16 +35,16 @@ let colours = palette();
 let frame = null;
 let reading = 0;
 
-const headline = byId("headline");
-const states = el("div", { class: "states", role: "group", "aria-label": "Show only" });
+const headline = new Headline(byId("headline"), client);
+const choices = el("div", { class: "states", role: "group", "aria-label": "Show only" });
 const search = el("input", { type: "search", id: "search", placeholder: "Name, key, group or tag", value: filter.q, "aria-label": "Search" });
 const groups = el("select", { id: "group", "aria-label": "Group" });
 const fullScreen = el("button", { type: "button", onclick: toggleFullScreen }, "Full screen");
 const empty = el("p", { class: "soft", id: "empty" }, "Waiting for the server …");
-byId("tools").append(states, search, groups, chime.button, fullScreen);
+byId("tools").append(choices, search, groups, chime.button, fullScreen);
 byId("wall").append(empty);
 const stateButtons = new Map(STATES.map((state) => [state, stateButton(state)]));
-states.append(...[...stateButtons.values()].map(({ button }) => button));
+choices.append(...[...stateButtons.values()].map(({ button }) => button));
 fullScreen.hidden = !document.fullscreenEnabled;
 
 const visibility = new IntersectionObserver((entries) => {
@@ -67,7 +66,7 @@ const sizes = new ResizeObserver((entries) => {
 
 const arrange = calmly(200, () => {
   placeTiles();
-  tellHeadline();
+  headline.tell([...plant.processes].filter(isOfPlace));
   tellGroups();
 });
 
@@ -90,34 +89,31 @@ document.addEventListener("themechange", () => {
   for (const tile of tiles.values()) want(tile);
 });
 setInterval(() => {
-  for (const tile of tiles.values()) if (tile.isVisible) tile.tellAge();
+  for (const tile of tiles.values()) if (tile.isVisible) want(tile);
 }, AGES_EVERY_MS);
 
 client.on("subscribed", () => {
   say(empty, "There are no processes yet. What samples are sent of is shown here.");
   arrange();
 });
-client.subscribe({ all: true, snapshot: true });
+client.subscribe({ all: true, history: true, snapshot: true }); // what is judged of the past changes how a process stands
 client.start();
 
 /** The plant has heard something of a process. */
 function changed(process, isAlarm) {
-  let tile = tiles.get(process.id);
-  const before = tile?.element.dataset.alarm;
-  if (!tile) {
-    tile = new Tile(process, { answer });
-    tiles.set(process.id, tile);
+  const { id, alarmState: state } = process;
+  const before = states.get(id);
+  states.set(id, state);
+  if (!tiles.has(id)) {
+    const tile = new Tile(process, { answer });
+    tiles.set(id, tile);
     visibility.observe(tile.element);
     sizes.observe(tile.canvas);
-    arrange();
-  } else if (isAlarm) {
-    arrange();
   }
-  // A snapshot tells how it was already; only what happens now is heard.
-  const state = process.alarmState;
+  if (isAlarm || before !== state) arrange();
+  // A first snapshot tells how it was already; only what happens now is heard.
   if (state === "active_unacked" && before && before !== state) chime.play();
-  if (before && before !== state) arrange();
-  want(tile);
+  want(tiles.get(id), process);
 }
 
 function gone(id) {
@@ -127,6 +123,7 @@ function gone(id) {
   sizes.unobserve(tile.canvas);
   tile.element.remove();
   tiles.delete(id);
+  states.delete(id);
   dirty.delete(tile);
   toRead.delete(tile);
   arrange();
@@ -140,19 +137,22 @@ async function answer(process) {
   }
 }
 
-/** To be said and drawn with the next frame. */
-function want(tile) {
+/** To be said and drawn with the next frame, if it is on screen. */
+function want(tile, process = tile.process) {
+  tile.process = process;
   dirty.add(tile);
   frame ??= requestAnimationFrame(draw);
 }
 
 function draw() {
   frame = null;
+  const now = performance.now();
   for (const tile of dirty) {
+    if (!tile.isVisible) continue; // said when it comes on screen
     tile.update(tile.process);
-    if (!tile.isVisible || !tile.size) continue;
+    if (!tile.size) continue;
     const { series } = tile.process;
-    if (series.isStale) toRead.add(tile);
+    if (series.isStale && series.mayReadAt <= now) toRead.add(tile);
     drawSparkline(tile.canvas, series, tile.size, colours);
   }
   dirty.clear();
@@ -178,7 +178,8 @@ async function read(tile) {
   try {
     series.fill((await get(`characteristics/${id}/chart-data`, { limit: POINTS })).points);
   } catch {
-    series.isStale = true; // drawn again, and so read again, with the next sample or snapshot
+    series.isStale = true;
+    series.mayReadAt = performance.now() + READ_AGAIN_MS;
     return;
   }
   want(tile);
@@ -199,7 +200,7 @@ function placeTiles() {
     shown += 1;
     const group = tile.process.definition.group ?? "";
     if (!byGroup.has(group)) byGroup.set(group, []);
-    byGroup.get(group).push({ tile, urgency: urgency(tile.process, state) });
+    byGroup.get(group).push({ tile, urgency: urgencyOf(tile.process) });
   }
   for (const [state, { button, number }] of stateButtons) {
     say(number, count(totals[state]));
@@ -207,8 +208,8 @@ function placeTiles() {
     button.setAttribute("aria-pressed", String(filter.state === state));
   }
   const focused = document.activeElement;
-  const ordered = [...byGroup].map(([group, members]) => ({ group, members: members.sort(byUrgency) }));
-  ordered.sort((a, b) => byUrgency(a.members[0], b.members[0]) || a.group.localeCompare(b.group));
+  const ordered = [...byGroup].map(([group, members]) => ({ group, members: members.sort((a, b) => byUrgency(a.urgency, b.urgency)) }));
+  ordered.sort((a, b) => byUrgency(a.members[0].urgency, b.members[0].urgency) || byName(a.group, b.group));
   inOrder(byId("wall"), [empty, ...ordered.map(({ group }) => section(group).element)]);
   for (const { group, members } of ordered) inOrder(section(group).list, members.map(({ tile }) => tile.element));
   for (const [group, { element }] of sections) {
@@ -221,11 +222,13 @@ function placeTiles() {
   if (tiles.size > 0) say(empty, "Nothing here matches the filter.");
 }
 
-/** Puts children in this order, moving as few as possible. */
+/** Puts children in this order, moving only those that stand elsewhere. */
 function inOrder(parent, children) {
-  children.forEach((child, index) => {
-    if (parent.children[index] !== child) parent.insertBefore(child, parent.children[index] ?? null);
-  });
+  let next = parent.firstElementChild;
+  for (const child of children) {
+    if (child === next) next = next.nextElementSibling;
+    else parent.insertBefore(child, next);
+  }
 }
 
 function section(group) {
@@ -237,43 +240,12 @@ function section(group) {
   return sections.get(group);
 }
 
-function urgency(process, state) {
-  const gravest = gravestOf(process.waiting);
-  return [RANK[state], gravest ? SEVERITY_RANK[gravest.severity] : 3, process.definition.name];
-}
-
-function byUrgency({ urgency: a }, { urgency: b }) {
-  return a[0] - b[0] || a[1] - b[1] || a[2].localeCompare(b[2], undefined, { numeric: true });
-}
-
 /** Whether the wall is about this process at all, in whatever state it is. */
 function isOfPlace({ definition }) {
   const group = definition.group ?? "";
   if (filter.group && group !== filter.group && !group.startsWith(`${filter.group}/`)) return false;
   const told = [definition.name, definition.key ?? "", group, ...definition.tags].join("\n").toLowerCase();
   return told.includes(filter.q.trim().toLowerCase());
-}
-
-/** Says in one sentence whether somebody is needed. */
-function tellHeadline() {
-  const processesHere = [...tiles.values()].map(({ process }) => process).filter(isOfPlace);
-  const of = (state) => processesHere.filter((it) => it.alarmState === state);
-  const [needed, unanswered] = [of("active_unacked"), of("returned_unacked")];
-  const processes = ({ length }) => (length === 1 ? "1 process" : `${count(length)} processes`);
-  let text = processesHere.length === 0 ? "Processes" : "No process needs anyone";
-  if (unanswered.length > 0) text = `${processes(unanswered)} not answered: ${namesOf(unanswered)}`;
-  if (needed.length > 0) text = `${processes(needed)} ${needed.length === 1 ? "needs" : "need"} someone: ${namesOf(needed)}`;
-  headline.dataset.alarm = needed.length > 0 ? "active_unacked" : unanswered.length > 0 ? "returned_unacked" : "normal";
-  say(headline, text);
-  document.title = needed.length > 0 ? `(${needed.length}) Andon` : "Andon";
-}
-
-/** The first few, in the order of the wall. */
-function namesOf(processes) {
-  const sorted = processes.map((process) => ({ urgency: urgency(process, process.alarmState) })).sort(byUrgency);
-  const names = sorted.slice(0, NAMED).map(({ urgency: [, , name] }) => name);
-  const others = processes.length - names.length;
-  return others > 0 ? `${names.join(", ")} and ${count(others)} more` : names.join(", ");
 }
 
 function tellGroups() {

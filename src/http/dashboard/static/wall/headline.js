@@ -1,0 +1,86 @@
+// Says in one sentence whether somebody is needed, and that it does not know, while nothing is heard of the processes.
+
+import { say } from "../shared/dom.js";
+import { count, time } from "../shared/format.js";
+import { byUrgency, urgencyOf } from "./urgency.js";
+
+/** Processes that are named. */
+const NAMED = 3;
+/** A connection that is back sooner is nobody's trouble. */
+const BLIND_AFTER_MS = 5_000;
+
+/** The headline of the wall, and the title of its window. */
+export class Headline {
+  #element;
+  #processes = [];
+  /** When the connection was lost; attempts to mend it do not make that later. */
+  #lostAt = null;
+  #blinding = null;
+  #isBlind = false;
+
+  constructor(element, client) {
+    this.#element = element;
+    client.on("state", ({ state, since }) => this.#hear(state, since));
+  }
+
+  /** The processes that the wall is about have changed. */
+  tell(processes) {
+    this.#processes = processes;
+    this.#show();
+  }
+
+  #hear(state, since) {
+    if (state === "live" || state === "catching_up") {
+      clearTimeout(this.#blinding);
+      this.#lostAt = null;
+      this.#see(true);
+    } else if (!this.#lostAt) {
+      this.#lostAt = since;
+      this.#blinding = setTimeout(() => this.#see(false), BLIND_AFTER_MS);
+    }
+  }
+
+  /** Nobody may take an old picture for a good night. */
+  #see(isSeeing) {
+    if (this.#isBlind === !isSeeing) return;
+    this.#isBlind = !isSeeing;
+    document.documentElement.toggleAttribute("data-blind", !isSeeing);
+    this.#show();
+  }
+
+  #show() {
+    const { alarm, text, title } = this.#isBlind ? unknown(this.#lostAt) : newsOf(this.#processes);
+    this.#element.dataset.alarm = alarm;
+    say(this.#element, text);
+    document.title = title;
+  }
+}
+
+const unknown = (since) => ({
+  alarm: "unknown",
+  text: `Not live since ${time(since)}: this is how it was then`,
+  title: "(not live) Andon",
+});
+
+function newsOf(processes) {
+  const of = (state) => processes.filter((process) => process.alarmState === state);
+  const [needed, unanswered] = [of("active_unacked"), of("returned_unacked")];
+  const title = needed.length > 0 ? `(${needed.length}) Andon` : "Andon";
+  if (needed.length > 0) {
+    const verb = needed.length === 1 ? "needs" : "need";
+    return { alarm: "active_unacked", text: `${numberOf(needed)} ${verb} someone: ${namesOf(needed)}`, title };
+  }
+  if (unanswered.length > 0) {
+    return { alarm: "returned_unacked", text: `${numberOf(unanswered)} not answered: ${namesOf(unanswered)}`, title };
+  }
+  return { alarm: "normal", text: processes.length === 0 ? "Processes" : "No process needs anyone", title };
+}
+
+const numberOf = ({ length }) => (length === 1 ? "1 process" : `${count(length)} processes`);
+
+/** The first few, in the order of the wall. */
+function namesOf(processes) {
+  const names = processes.map(urgencyOf).sort(byUrgency).slice(0, NAMED).map(({ name }) => name);
+  const others = processes.length - names.length;
+  return others > 0 ? `${names.join(", ")} and ${count(others)} more` : names.join(", ");
+}

@@ -1,0 +1,27 @@
+// Which process needs somebody more than another.
+
+import { ALARM_STATES, SEVERITIES } from "../shared/format.js";
+
+/** The states that a process on the wall can be in, the most urgent first. */
+export const STATES = Object.keys(ALARM_STATES).filter((state) => state !== "retired");
+
+const RANKS = new Map(STATES.map((state, rank) => [state, rank]));
+const SEVERITY_RANKS = new Map(SEVERITIES.map((severity, rank) => [severity, rank]));
+const NAMES = new Intl.Collator(undefined, { numeric: true });
+
+/** The violation that matters most: the gravest, and of those the newest. */
+export function gravestOf(violations) {
+  const rank = ({ severity }) => SEVERITY_RANKS.get(severity);
+  return violations.reduce((best, it) => (best && rank(best) < rank(it) ? best : it), null);
+}
+
+/** What processes are sorted by. */
+export function urgencyOf(process) {
+  const gravest = gravestOf(process.waiting);
+  const severity = gravest ? SEVERITY_RANKS.get(gravest.severity) : SEVERITY_RANKS.size;
+  return { state: RANKS.get(process.alarmState), severity, name: process.definition.name };
+}
+
+export const byUrgency = (a, b) => a.state - b.state || a.severity - b.severity || NAMES.compare(a.name, b.name);
+
+export const byName = NAMES.compare;

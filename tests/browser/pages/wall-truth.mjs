@@ -1,0 +1,118 @@
+// The wall tells what the server would tell, also where events come late, twice, without their sample or not at all.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ownServer } from "../own-server.mjs";
+import { call, eventually, givenACharacteristic, open, sample } from "../support.mjs";
+
+/** A group of this run alone. */
+const here = `truth-${process.pid}`;
+const inState = (page, { id }, state) => page.locator(`.tile[data-id="${id}"][data-alarm="${state}"]`).waitFor();
+const stateAtServer = async ({ id }) => (await call("GET", `characteristics/${id}`)).alarm_state;
+let sent = 0;
+
+/** What another system has judged. */
+async function foreign(type, { id }, payload) {
+  sent += 1;
+  const { results: [result] } = await call("POST", "events", {
+    source: "mes", id: `${here}-${sent}`, type, characteristic_id: id,
+    payload: { timestamp: new Date().toISOString(), ...payload },
+  });
+  assert.equal(result.status, "accepted", JSON.stringify(result));
+}
+const violation = (severity, requires_acknowledgement) => ({ rule_id: 1, rule_name: "Outlier", severity, requires_acknowledgement });
+
+test("an alarm of another system, without a sample, needs someone", async (t) => {
+  const bore = await givenACharacteristic({ group: `${here}/a` }, null);
+  const page = await open(t, `?group=${here}/a`);
+  await inState(page, bore, "no_limits");
+  await foreign("sample", bore, { value: 10, in_control: true });
+  await inState(page, bore, "normal");
+  await foreign("violation", bore, violation("CRITICAL", true));
+  await inState(page, bore, "active_unacked");
+  assert.equal(await stateAtServer(bore), "active_unacked");
+});
+
+test("a hundred violations that need no answer do not hide the one that does", async (t) => {
+  const [before, meanwhile] = [await givenACharacteristic({ group: `${here}/b` }), await givenACharacteristic({ group: `${here}/b` })];
+  const flood = async (bore) => {
+    await sample(bore.id, 14);
+    for (let n = 0; n < 105; n += 1) await foreign("violation", bore, violation("INFO", false));
+    await sample(bore.id, 10);
+  };
+  await flood(before);
+  const page = await open(t, `?group=${here}/b`);
+  await inState(page, before, "returned_unacked");
+  await inState(page, meanwhile, "normal");
+  await flood(meanwhile);
+  await inState(page, meanwhile, "returned_unacked");
+  // Answered, it waits no more.
+  const { items } = await call("GET", `violations?characteristic_id=${before.id}&severity=CRITICAL`);
+  await call("POST", `violations/${items[0].id}/acknowledge`, { reason: "Other", user: "ann" });
+  await inState(page, before, "normal");
+});
+
+test("a past that is judged changes how a process stands, and alarms nobody", async (t) => {
+  const bore = await givenACharacteristic({ group: `${here}/c` });
+  const page = await open(t, `?group=${here}/c`);
+  await inState(page, bore, "normal");
+  await call("POST", "samples", { characteristic_id: bore.id, measurements: [14], mode: "history" });
+  await inState(page, bore, "active_acked");
+  await page.locator(`.tile[data-id="${bore.id}"]`).getByText("Out of control").waitFor();
+  assert.equal(await stateAtServer(bore), "active_acked");
+});
+
+test("an answer that is older than what was heard meanwhile changes nothing", async (t) => {
+  const bore = await givenACharacteristic({ group: `${here}/d` });
+  await sample(bore.id, 10);
+  const page = await open(t, `?group=${here}/d`);
+  await inState(page, bore, "normal");
+  let letGo;
+  const held = new Promise((resolve) => (letGo = resolve));
+  let isHeld = false;
+  await page.route(`**/api/v1/characteristics/${bore.id}`, async (route) => {
+    const response = await route.fetch(); // how it is now
+    isHeld = true;
+    await held;
+    await route.fulfill({ response });
+  });
+  await call("PATCH", `characteristics/${bore.id}`, { description: "asks the wall to look" });
+  await eventually(() => isHeld, "the wall asks");
+  await sample(bore.id, 14);
+  await inState(page, bore, "active_unacked");
+  letGo();
+  const answered = page.waitForResponse(`**/api/v1/characteristics/${bore.id}`);
+  await answered; // it asks again, since the first answer was of no use
+  await inState(page, bore, "active_unacked");
+});
+
+test("what could not be asked is asked again", async (t) => {
+  const bore = await givenACharacteristic({ group: `${here}/e` });
+  const { sample_id } = await sample(bore.id, 14);
+  const exclude = (is_excluded) => call("PATCH", `samples/${sample_id}/exclude`, { is_excluded, reason: "test", user: "ann" });
+  await exclude(true);
+  const page = await open(t, `?group=${here}/e`, { expectedErrors: /503/ });
+  await page.locator(`.tile[data-id="${bore.id}"]`).waitFor();
+  let refused = 0;
+  await page.route(`**/api/v1/characteristics/${bore.id}`, (route) => {
+    refused += 1;
+    return refused > 2 ? route.continue() : route.fulfill({ status: 503, json: { detail: "busy" } });
+  });
+  await exclude(false); // the violation holds again, and only an answer tells
+  await inState(page, bore, "active_unacked");
+  assert.ok(refused > 2);
+});
+
+test("a wall that hears nothing says so, and forgets what is not there any more", async (t) => {
+  const own = await ownServer(t);
+  const { id } = await own.ask("POST", "characteristics", { body: { name: "Bore" } });
+  const page = await open(t, "", { at: own.root, expectedErrors: /WebSocket|ERR_/ });
+  await page.locator(`.tile[data-id="${id}"]`).waitFor();
+  await own.kill();
+  await page.getByRole("heading", { name: /^Not live since / }).waitFor();
+  assert.equal(await page.title(), "(not live) Andon");
+  await own.start("another.db");
+  await page.locator("#connection[data-state=live]").waitFor();
+  await page.locator(`.tile[data-id="${id}"]`).waitFor({ state: "detached" });
+  await page.getByRole("heading", { name: "Processes" }).waitFor();
+});
