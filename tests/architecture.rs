@@ -73,7 +73,9 @@ fn every_source_file_opens_with_what_it_is_for() {
 fn the_pages_keep_their_rules() {
     let files = pages::files(Path::new(env!("CARGO_MANIFEST_DIR")));
     assert!(!files.is_empty(), "{} holds no file: nothing would be checked", pages::FOLDER);
-    let findings: Vec<String> = files.iter().flat_map(pages::check).collect();
+    let is_page = |file: &&pages::PageFile| file.path.ends_with(".html");
+    let preloads = files.iter().filter(is_page).flat_map(|page| pages::check_preloads(page, &files));
+    let findings: Vec<String> = files.iter().flat_map(pages::check).chain(preloads).collect();
     assert!(findings.is_empty(), "{} to mend:\n{}\n", findings.len(), findings.join("\n"));
 }
 

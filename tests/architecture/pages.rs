@@ -2,6 +2,7 @@
 //!
 //! `vendor/` is as its authors published it, and not looked at.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -100,6 +101,35 @@ pub fn check(file: &PageFile) -> Vec<String> {
     findings
 }
 
+/// What is wrong with the list of modules that a page has its browser fetch ahead of time: it is what its script imports, and
+/// what that imports. One that is left out is fetched a round trip later; one too many is fetched for nothing.
+pub fn check_preloads(page: &PageFile, files: &[PageFile]) -> Vec<String> {
+    let named = |before: &str| -> BTreeSet<String> {
+        let after = page.text.split(before).skip(1);
+        after.filter_map(|rest| Some(rest.split('"').next()?.split_once("assets/")?.1.to_owned())).collect()
+    };
+    let scripts = named("<script type=\"module\" src=\"");
+    let mut needed = BTreeSet::new();
+    let mut to_read: Vec<String> = scripts.iter().cloned().collect();
+    while let Some(path) = to_read.pop() {
+        let Some(file) = files.iter().find(|file| file.path == path) else { continue };
+        let imports = file.text.lines().filter(|line| !line.trim_start().starts_with(['/', '*']));
+        let statically = imports.filter(|line| !line.contains("import(\""));
+        for other in statically.filter_map(|line| resolve(&path, imported(line)?)) {
+            if needed.insert(other.clone()) {
+                to_read.push(other);
+            }
+        }
+    }
+    let listed = named("<link rel=\"modulepreload\" href=\"");
+    let finding = |what: &str, path: &String| format!("{FOLDER}/{}: {what} {path}", page.path);
+    let missing = needed.difference(&listed).filter(|path| !scripts.contains(*path));
+    missing
+        .map(|path| finding("does not preload", path))
+        .chain(listed.difference(&needed).map(|path| finding("preloads in vain", path)))
+        .collect()
+}
+
 /// What a line imports: `... from "./x.js"`, `import "./x.js"`, `import("./x.js")`.
 fn imported(line: &str) -> Option<&str> {
     let (_, rest) = ["from \"", "import \"", "import(\""].iter().find_map(|word| line.split_once(word))?;
@@ -176,6 +206,27 @@ mod tests {
         }
         let fine = "// See https://www.rfc-editor.org/.\nconst SVG = \"http://www.w3.org/2000/svg\";\n";
         assert_eq!(found("shared/dom.js", fine), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_page_that_does_not_preload_what_it_runs_is_caught() {
+        let file = |path: &str, text: &str| PageFile { path: path.to_owned(), text: text.to_owned() };
+        let modules = [
+            file("wall/wall.js", "import { a } from \"../shared/dom.js\";\nawait import(\"./late.js\");\n"),
+            file("shared/dom.js", "// import \"./no.js\"\nimport \"./deep.js\";\n"),
+            file("shared/deep.js", "import { wall } from \"../wall/wall.js\";\n"),
+        ];
+        let page = |preloads: &[&str]| {
+            let links =
+                preloads.iter().map(|path| format!("<link rel=\"modulepreload\" href=\"assets/{path}\">\n"));
+            let script = "<script type=\"module\" src=\"assets/wall/wall.js\"></script>\n";
+            check_preloads(&file("wall.html", &(links.collect::<String>() + script)), &modules)
+        };
+        assert_eq!(page(&["shared/dom.js", "shared/deep.js"]), Vec::<String>::new());
+        let missing = page(&["shared/dom.js"]);
+        assert!(missing.len() == 1 && missing[0].ends_with("does not preload shared/deep.js"), "{missing:?}");
+        let vain = page(&["shared/dom.js", "shared/deep.js", "wall/late.js"]);
+        assert!(vain.len() == 1 && vain[0].ends_with("preloads in vain wall/late.js"), "{vain:?}");
     }
 
     #[test]

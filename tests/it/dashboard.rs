@@ -78,7 +78,8 @@ async fn nothing_else_lies_there() {
 #[tokio::test]
 async fn a_page_with_a_slash_behind_it_leads_to_the_page() {
     let app = TestApp::spawn().await;
-    for (path, place) in [("/alarms/", "../alarms"), ("/characteristics/7/?violation=9", "../7?violation=9")] {
+    for (path, place) in [("/alarms/", "../alarms"), ("/characteristics/7/?violation=9", "../7?violation=9")]
+    {
         // The client of these tests follows where it is led.
         let client =
             reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");

@@ -251,6 +251,61 @@ test("who is told that the log is another one subscribes afresh", async (t) => {
   assert.equal(listener.heard.slice(before).find(({ type }) => type === "subscribed").recovered, undefined);
 });
 
+class RecordedSocket extends WebSocket {
+  static receipts = [];
+
+  send(text) {
+    const { type, seq } = JSON.parse(text);
+    if (type === "received") RecordedSocket.receipts.push(seq);
+    super.send(text);
+  }
+}
+
+test("a receipt that cannot be sent is sent on the next connection", async (t) => {
+  const { server, bore, proxy, listener } = await listening(t, { WebSocket: RecordedSocket, transport: "websocket" });
+  const told = () => RecordedSocket.receipts.splice(0);
+  await server.violate(bore);
+  const { seq } = await listener.hears("violation");
+  proxy.answers = [503, {}];
+  proxy.cut();
+  await listener.is("disconnected");
+  listener.client.received(seq);
+  listener.client.received(seq - 1);
+  const missed = await server.violate(bore);
+  proxy.answers = null;
+  await listener.hears("violation", ({ payload: { id } }) => id === missed);
+  await listener.isLive();
+  const { connection_id: id } = await listener.client.status();
+  assert.deepEqual(told(), [seq]);
+  await until("the server knows", async () => (await server.get(`/connections/${id}`)).received_seq === seq);
+  const changes = listener.states.length;
+  proxy.cut();
+  await isBack(listener, changes);
+  await listener.client.ping();
+  assert.deepEqual(told(), [], "it is said once");
+});
+
+test("a receipt of another log is never sent", { skip: needsBinary }, async (t) => {
+  const { server, bore, proxy, listener } = await listening(t, { WebSocket: RecordedSocket, transport: "websocket", own: {} });
+  RecordedSocket.receipts.splice(0);
+  await server.violate(bore);
+  const { seq } = await listener.hears("violation");
+  proxy.answers = [503, {}];
+  await server.stop();
+  await listener.is("disconnected");
+  listener.client.received(seq);
+  await server.run("other.db");
+  await server.givenAChart();
+  proxy.answers = null;
+  await listener.hears("subscribed", ({ recovered }) => recovered === false);
+  await listener.isLive();
+  await server.violate(bore);
+  const { seq: next } = await listener.hears("violation", (event) => event.seq !== seq);
+  listener.client.received(next);
+  await until("a receipt", () => RecordedSocket.receipts.length > 0);
+  assert.deepEqual(RecordedSocket.receipts, [next]);
+});
+
 test("another life of the program goes on at the position of the last one", async (t) => {
   const { server, bore, listener, logged } = await listening(t);
   await server.violate(bore);

@@ -6,7 +6,7 @@ import test from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { Proxy } from "../proxy.mjs";
-import { Listener, Server, until } from "./support.mjs";
+import { Listener, Server, needsBinary, until } from "./support.mjs";
 
 /** As much of a browser as the client looks at. */
 function givenAPage() {
@@ -62,6 +62,106 @@ for (const transport of ["websocket", "events"]) {
     assert.equal(page.listeners.count, 0);
   });
 }
+
+/** Ends a stream of server-sent events behind the first message of a type. */
+function cutBehind(type, response) {
+  let told = "";
+  const cut = new TransformStream({
+    transform(chunk, out) {
+      told += chunk;
+      const message = new RegExp(`^[^]*?event: ?${type}\n[^]*?\n\n`).exec(told);
+      if (!message) return;
+      out.enqueue(message[0]);
+      out.terminate();
+    },
+  });
+  const body = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(cut).pipeThrough(new TextEncoderStream());
+  return new Response(body, { headers: response.headers });
+}
+
+/** A page over server-sent events whose snapshots meet trouble on their own stream: `trouble(reading, request)` answers. */
+async function givenTroubleWithSnapshots(t, trouble, { ids = [], ...options } = {}) {
+  const server = await Server.common();
+  const [page, bore, flow] = [givenAPage(), await server.givenAChart(), await server.givenAChart()];
+  const readings = [];
+  const fetchIt = (url, request) => {
+    if (!url.includes("snapshot=true")) return fetch(url, request);
+    readings.push(url);
+    return trouble(readings.length, () => fetch(url, request));
+  };
+  const more = { server: server.url, transport: "events", alertsOnlyWhileHidden: true, fetch: fetchIt, ...options };
+  const listener = await Listener.live(t, more, { characteristic_ids: [bore, flow, ...ids] });
+  page.is("hidden");
+  await until("alerts alone", () => listener.heard.filter(({ type }) => type === "subscribed").length === 2);
+  await server.violate(bore);
+  await listener.hears("violation");
+  page.is("visible");
+  const isShown = (id) => listener.hears("snapshot", ({ characteristic_id }) => characteristic_id === id);
+  return { server, page, bore, flow, listener, readings, isShown };
+}
+
+const TROUBLES = {
+  "a server that is not ready": () => new Response("", { status: 503 }),
+  "too many connections": () => new Response("", { status: 429, headers: { "Retry-After": "0" } }),
+  "a broken connection": () => Promise.reject(new TypeError("terminated")),
+  "a stream that ends before it has promised any": async (read) => cutBehind("welcome", await read()),
+  "a stream that ends before the first has come": async (read) => cutBehind("subscribed", await read()),
+  "a stream that ends before all have come": async (read) => cutBehind("snapshot", await read()),
+};
+
+for (const [what, trouble] of Object.entries(TROUBLES)) {
+  test(`a page that is shown again asks for snapshots until all have come: ${what}`, async (t) => {
+    const answer = (reading, read) => (reading <= 2 ? trouble(read) : read());
+    const { bore, flow, listener, readings, isShown } = await givenTroubleWithSnapshots(t, answer);
+    const { payload } = await isShown(bore);
+    assert.equal(payload.open_total, 1);
+    await isShown(flow);
+    assert.ok(readings.length <= 3, `${readings}`);
+    assert.equal(listener.client.state, "live");
+    assert.ok(!listener.states.some(({ state }) => state === "disconnected"));
+  });
+}
+
+test("snapshots over a silent stream are asked for again", { skip: needsBinary }, async (t) => {
+  const silent = () => new Response(new ReadableStream({}), { headers: { "Content-Type": "text/event-stream" } });
+  const answer = (reading, read) => (reading === 1 ? silent() : read());
+  const { bore, isShown } = await givenTroubleWithSnapshots(t, answer, { connectTimeoutMs: 300, silenceMs: 2_000 });
+  await isShown(bore);
+});
+
+test("snapshots of what does not exist are not asked for for ever", { skip: needsBinary }, async (t) => {
+  const options = { ids: [2 ** 50], connectTimeoutMs: 300, silenceMs: 1_000 };
+  const { bore, flow, readings, listener, isShown } = await givenTroubleWithSnapshots(t, (_, read) => read(), options);
+  await Promise.all([isShown(bore), isShown(flow)]);
+  const shown = performance.now();
+  await until("some heartbeats", () => performance.now() - shown > 2_500);
+  assert.equal(readings.length, 1);
+  assert.equal(listener.client.state, "live");
+});
+
+test("a token that was refused for snapshots is asked for anew", async (t) => {
+  let asked = 0;
+  const answer = (reading, read) => (reading === 1 ? new Response("", { status: 401 }) : read());
+  const { bore, listener, isShown } = await givenTroubleWithSnapshots(t, answer, { token: () => void (asked += 1) });
+  await isShown(bore);
+  assert.equal(asked, listener.states.filter(({ state }) => state === "connecting").length);
+  assert.equal(listener.client.state, "live");
+});
+
+test("snapshots that never come are asked for less and less often, and not after the client has stopped", async (t) => {
+  t.mock.method(Math, "random", () => 0.999);
+  const times = [];
+  const answer = () => (times.push(performance.now()), new Response("", { status: 503 }));
+  const backoff = { minBackoffMs: 50, maxBackoffMs: 200 };
+  const { listener, readings } = await givenTroubleWithSnapshots(t, answer, backoff);
+  await until("five attempts", () => readings.length === 5);
+  listener.client.stop();
+  const waits = times.slice(1).map((time, i) => time - times[i]);
+  [50, 100, 200, 200].forEach((least, i) => assert.ok(waits[i] > least * 0.9, `${waits}`));
+  const stopped = performance.now();
+  await until("another would have been made", () => performance.now() - stopped > 400);
+  assert.equal(readings.length, 5);
+});
 
 test("a network that comes back is tried at once", async (t) => {
   const server = await Server.common();

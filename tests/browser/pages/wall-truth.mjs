@@ -106,7 +106,7 @@ test("what could not be asked is asked again", async (t) => {
 test("a wall that hears nothing says so, and forgets what is not there any more", async (t) => {
   const own = await ownServer(t);
   const { id } = await own.ask("POST", "characteristics", { body: { name: "Bore" } });
-  const page = await open(t, "", { at: own.root, expectedErrors: /WebSocket|ERR_/ });
+  const page = await open(t, "", { at: own.root, expectedErrors: /WebSocket|ERR_|404/ });
   await page.locator(`.tile[data-id="${id}"]`).waitFor();
   await own.kill();
   await page.getByRole("heading", { name: /^Not live since / }).waitFor();

@@ -40,7 +40,7 @@ test("what comes back by itself still waits for an answer, which can be given he
   await sample(bore.id, 14);
   await sample(bore.id, 10);
   await page.locator(`.tile[data-id="${bore.id}"][data-alarm="returned_unacked"]`).waitFor();
-  await tileOf(page, bore).getByRole("button", { name: "Answer" }).click();
+  await tileOf(page, bore).getByRole("button", { name: "Acknowledge" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.waitFor();
   assert.match(await dialog.innerText(), /above the upper control limit/i);

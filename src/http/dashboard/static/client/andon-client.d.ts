@@ -1,3 +1,5 @@
+// The types of andon-client.js: what it takes, and what it hands out. The messages themselves are in messages.d.ts.
+
 import type {
   AckUpdateEvent, CharacteristicUpdateEvent, ConnectionStatus, ControlLimitsEvent, EpisodeEvent, ErrorMessage, EventType,
   HeartbeatMessage, LoggedEvent, PongMessage, Position, ResumedMessage, SampleEvent, SampleUpdateEvent, Severity,
@@ -122,7 +124,10 @@ export declare class AndonClient {
   readonly position: Position | null;
   /** Events of the log that this client has not been told of yet; null before a heartbeat has said. */
   readonly lag: number | null;
-  /** Everything up to here was processed. Over server-sent events nobody can be told. */
+  /**
+   * Everything up to here was processed. Without a connection it is kept for the next one to the same log. Over
+   * server-sent events nobody can be told.
+   */
   received(seq: number): void;
   /** Needs a WebSocket. */
   ping(): Promise<PongMessage & { round_trip_ms: number }>;

@@ -13,7 +13,9 @@ import { isHidden, listenToPage } from "./page.js";
 import { Probe } from "./probe.js";
 import { Progress } from "./progress.js";
 import { Questions } from "./questions.js";
+import { Receipts } from "./receipts.js";
 import { Selections, streamQuery, subscribeText, unsubscribeText } from "./selections.js";
+import { watch } from "./silence.js";
 import { readSnapshots } from "./snapshots.js";
 import { Timers } from "./timers.js";
 
@@ -25,9 +27,6 @@ const NOT_WANTED = [401, 403, 4001, 4003];
 
 const ANOTHER_LOG = 4010;
 
-/** So often at most the server is told what was processed: a fifth of the messages that it takes. */
-const RECEIPT_PACE_MS = 100;
-
 export class AndonClient {
   #options;
   #addresses;
@@ -36,6 +35,8 @@ export class AndonClient {
   #questions = new Questions();
   #progress;
   #backoff;
+  /** Of the snapshots' own stream: the connection beside it may be well. */
+  #snapshotBackoff;
   #state = "stopped";
   #lag = null;
   #heartbeatMs = 0;
@@ -46,7 +47,7 @@ export class AndonClient {
   #unlisten = null;
   #isHidden = false;
   #nextIsStream = false;
-  #receivedSeq = 0;
+  #receipts = new Receipts(() => this.#connection);
 
   constructor(options) {
     this.#options = checked(options);
@@ -54,6 +55,7 @@ export class AndonClient {
     this.#addresses = new Addresses(server);
     this.#progress = new Progress(since);
     this.#backoff = new Backoff(minBackoffMs, maxBackoffMs);
+    this.#snapshotBackoff = new Backoff(minBackoffMs, maxBackoffMs);
     this.#probe = new Probe({
       retryMs: websocketRetryMs,
       timeoutMs: connectTimeoutMs,
@@ -83,12 +85,13 @@ export class AndonClient {
     if (this.#connection || this.#timers.has("retry")) return this;
     this.#listenToPage();
     this.#backoff.reset();
+    this.#snapshotBackoff.reset();
     this.#connect();
     return this;
   }
 
   stop() {
-    if (this.#timers.has("receipt")) this.#confirm();
+    this.#receipts.flush();
     this.#end("stopped");
   }
 
@@ -114,15 +117,8 @@ export class AndonClient {
   }
 
   received(seq) {
-    this.#receivedSeq = Math.max(this.#receivedSeq, seq);
-    if (!this.#timers.has("receipt")) this.#timers.after("receipt", RECEIPT_PACE_MS, () => this.#confirm());
-  }
-
-  #confirm() {
-    if (this.#receivedSeq > 0 && this.#connection?.isWelcomed) {
-      this.#connection.link.send(JSON.stringify({ type: "received", seq: this.#receivedSeq }));
-    }
-    this.#receivedSeq = 0;
+    const epoch = this.#progress.position?.epoch;
+    if (epoch !== undefined) this.#receipts.add(epoch, seq); // else: of which log?
   }
 
   ping() {
@@ -262,13 +258,13 @@ export class AndonClient {
   }
 
   #onWelcome(connection, { payload }) {
-    connection.isWelcomed = true;
+    Object.assign(connection, { isWelcomed: true, epoch: payload.epoch });
     this.#timers.clear("connect");
     this.#heartbeatMs = payload.heartbeat_seconds * 1_000;
     this.#progress.welcome(payload);
     if (!connection.link.isStream) this.#probe.succeed();
     else if (this.#options.transport === "auto" && this.#options.WebSocket) this.#probe.begin();
-    this.#watch(connection);
+    watch(this.#timers, connection, this.#silenceMs, () => this.#lose({ reason: "the server is silent" }));
     this.#setState("catching_up");
     if (this.#connection !== connection) return;
     if (!connection.isAsked) this.#askForAll();
@@ -301,6 +297,11 @@ export class AndonClient {
     this.#setState("live");
     if (this.#connection !== connection || connection.hasSettled) return;
     connection.hasSettled = true;
+    this.#receipts.send(); // not before: a server takes receipts only of what it has told on this connection
+    this.#askForOwed(connection);
+  }
+
+  #askForOwed(connection) {
     const owed = [...this.#selections.requests()].filter(({ of }) => of.isOwed);
     const ids = connection.stale.filter((id) => this.#progress.due.has(id));
     connection.stale = [];
@@ -308,16 +309,16 @@ export class AndonClient {
   }
 
   #askForSnapshots(connection, owed, ids) {
-    const byWish = new Map();
-    for (const id of ids) {
-      const wish = this.#selections.wishFor(id);
-      if (!wish) this.#progress.due.delete(id);
-      else if (!owed.some(({ of }) => of === wish)) byWish.set(wish, [...(byWish.get(wish) ?? []), id]);
+    if (connection.side || this.#timers.has("snapshots")) {
+      connection.stale.push(...ids); // for when that stream has ended
+      return;
     }
-    const due = [...byWish].map(([of, characteristic_ids]) => ({ of, characteristic_ids }));
-    const requests = [...owed, ...due].map((request) => ({ ...request, snapshot: true }));
+    const { due, unwanted } = this.#selections.requestsFor(ids);
+    unwanted.forEach((id) => this.#progress.due.delete(id));
+    const others = due.filter(({ of }) => !owed.some((request) => request.of === of));
+    const requests = [...owed, ...others].map((request) => ({ ...request, snapshot: true }));
     if (requests.length === 0) return;
-    if (connection.link.isStream) this.#readSnapshots(connection, requests);
+    if (connection.link.isStream) this.#readSnapshots(connection, requests, ids);
     else requests.forEach((request) => this.#ask(request));
   }
 
@@ -376,21 +377,6 @@ export class AndonClient {
     return halves.length === 0;
   }
 
-  /** Looks whether anything is heard at all. */
-  #watch(connection) {
-    const [limit, now] = [this.#silenceMs, performance.now()];
-    const due = Math.max(limit - (now - connection.heardAt), 0);
-    const expected = now + due;
-    this.#timers.after("silence", due, () => {
-      const woken = performance.now();
-      // A machine that slept, or a tab that was kept from running, may find in a moment what came meanwhile.
-      const isLate = woken - expected > limit;
-      if (isLate) connection.heardAt = woken - limit / 2;
-      if (woken - connection.heardAt < limit) this.#watch(connection);
-      else this.#lose({ reason: "the server is silent" });
-    });
-  }
-
   get #silenceMs() {
     return this.#options.silenceMs ?? this.#heartbeatMs * SILENT_HEARTBEATS;
   }
@@ -424,7 +410,7 @@ export class AndonClient {
 
   #end(state, { reason } = {}) {
     this.#hangUp();
-    this.#timers.clear("retry", "receipt", "say");
+    this.#timers.clear("retry", "say");
     this.#unlisten?.();
     this.#unlisten = null;
     this.#setState(state, reason === undefined ? {} : { reason });
@@ -434,7 +420,8 @@ export class AndonClient {
     const { link, side } = this.#connection ?? {};
     this.#connection = null;
     this.#lag = null;
-    this.#timers.clear("connect", "answer", "silence");
+    this.#timers.clear("connect", "answer", "silence", "snapshots");
+    this.#receipts.rest();
     this.#probe.stop();
     this.#questions.drop();
     side?.close();
@@ -451,23 +438,35 @@ export class AndonClient {
   }
 
   /** A stream brings snapshots or what was missed, not both: another one brings the snapshots, and ends. */
-  #readSnapshots(connection, requests) {
-    connection.side?.close();
+  #readSnapshots(connection, requests, missing) {
     connection.side = readSnapshots({
       url: this.#addresses.stream(streamQuery(requests, { snapshot: true, isHidden: true })),
       fetch: this.#options.fetch,
       token: connection.token,
+      missing,
       patienceMs: this.#options.connectTimeoutMs,
+      silenceMs: Math.max(this.#options.connectTimeoutMs, this.#silenceMs),
       onPromised: (ids) => {
         requests.forEach(({ of }) => (of.isOwed = false));
         ids.forEach((id) => this.#progress.due.add(id));
       },
       onSnapshot: (message) => {
+        this.#snapshotBackoff.reset();
         this.#progress.cover(message.characteristic_id, message.revision);
         this.#progress.due.delete(message.characteristic_id);
         this.#handlers.emit("snapshot", message);
       },
+      onEnd: (how) => this.#onSnapshotsEnd(connection, how),
     });
+  }
+
+  /** What that stream did not bring is asked for again; a token that has become too old is asked for anew. */
+  #onSnapshotsEnd(connection, { missing, failure }) {
+    connection.side = null;
+    if (!failure) return this.#askForOwed(connection);
+    if (failure.status === 401) return this.#lose(failure);
+    connection.stale.push(...missing);
+    this.#timers.after("snapshots", this.#snapshotBackoff.next(failure), () => this.#askForOwed(connection));
   }
 
   #listenToPage() {

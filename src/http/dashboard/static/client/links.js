@@ -18,8 +18,11 @@ export function openSocket({ url, WebSocket, on }) {
   };
   const link = {
     isStream: false,
+    /** Whether the socket took it. */
     send(text) {
-      if (!isOver && socket.readyState === 1) socket.send(text);
+      const isOpen = !isOver && socket.readyState === 1;
+      if (isOpen) socket.send(text);
+      return isOpen;
     },
     close() {
       isOver = true;
@@ -84,7 +87,7 @@ export function openStream({ url, fetch, token, on }) {
   };
   const link = {
     isStream: true,
-    send() {},
+    send: () => false,
     close() {
       isOver = true;
       abort.abort();

@@ -89,6 +89,18 @@ export class Selections {
       ?? is((wish) => wish.groups.size > 0) ?? is((wish) => wish.all);
   }
 
+  /** Asks for these characteristics, each as it is wanted; and those that nobody wants any more. */
+  requestsFor(ids) {
+    const byWish = new Map();
+    const unwanted = [];
+    for (const id of ids) {
+      const wish = this.wishFor(id);
+      if (!wish) unwanted.push(id);
+      else byWish.set(wish, [...(byWish.get(wish) ?? []), id]);
+    }
+    return { due: [...byWish].map(([of, characteristic_ids]) => ({ of, characteristic_ids })), unwanted };
+  }
+
   /** Asks for everything, `{of, all, characteristic_ids...}`, the most particular first. */
   *requests() {
     const wishes = [...this.#wishes.values()];

@@ -1,41 +1,61 @@
 // Reads snapshots beside a stream of server-sent events: that one brings them or what was missed, not both.
+// Times are in milliseconds.
 
 import { openStream } from "./links.js";
 
-/** Hands out each snapshot until all have come, or none comes for so long. Returns `{close}`. */
-export function readSnapshots({ url, fetch, token, patienceMs, onPromised, onSnapshot }) {
-  const waiting = new Set();
+/**
+ * Hands out each snapshot as it comes. `missing` are the ids that are waited for until the server names its own.
+ *
+ * `onEnd({missing, failure?})` is told once, unless it was closed before; `failure` says why not all has come. Of ids
+ * that do not exist nothing comes: a stream that lives and brought no snapshot for `silenceMs` has said all.
+ * Returns `{close}`.
+ */
+export function readSnapshots({ url, fetch, token, missing, patienceMs, silenceMs, onPromised, onSnapshot, onEnd }) {
+  let isOver = false;
+  let isAlive = false;
   let patience;
   const close = () => {
+    isOver = true;
     clearTimeout(patience);
     stream.close();
   };
-  const wait = () => {
+  const end = (failure) => {
+    if (isOver) return;
+    close();
+    onEnd({ missing: [...missing], failure });
+  };
+  const wait = (ms, onSilence) => {
+    isAlive = false;
     clearTimeout(patience);
-    patience = setTimeout(close, patienceMs);
+    patience = setTimeout(onSilence, ms);
+  };
+  const goOn = () => {
+    if (isOver) return;
+    if (missing.size === 0) end();
+    else wait(silenceMs, () => end(isAlive ? undefined : { reason: "the snapshots' stream is silent" }));
   };
   const reactions = {
     subscribed({ characteristic_ids: ids }) {
-      ids.forEach((id) => waiting.add(id));
+      missing = new Set(ids);
       onPromised(ids);
-      if (ids.length === 0) close();
+      goOn();
     },
     snapshot(message) {
-      waiting.delete(message.characteristic_id);
-      if (waiting.size > 0) wait();
-      else close(); // of ids that do not exist, none comes: then patience ends it
+      missing.delete(message.characteristic_id);
       onSnapshot(message);
+      goOn();
     },
   };
   const nothing = () => {};
   const on = {
     open: nothing,
-    alive: nothing,
+    alive: () => (isAlive = true),
     position: nothing,
     message: (message) => reactions[message.type]?.(message),
-    end: () => clearTimeout(patience),
+    end,
   };
-  wait();
+  missing = new Set(missing);
+  wait(patienceMs, () => end({ reason: "no snapshots in time" }));
   const stream = openStream({ url, fetch, token, on });
   return { close };
 }

@@ -29,7 +29,7 @@ export class Tile {
     this.isVisible = false;
     this.link = el("a", { href: new URL(`characteristics/${process.id}`, ROOT).href, class: "into" },
       el("span", { class: "state" }, this.#icon, this.#word, this.#severity), this.#name, this.#value);
-    this.#answer = el("button", { type: "button", class: "answer", onclick: () => answer(this.process) }, "Answer");
+    this.#answer = el("button", { type: "button", class: "answer", onclick: () => answer(this.process) }, "Acknowledge");
     this.element = el("li", { class: "tile", "data-id": process.id },
       this.link, this.#age, this.canvas, el("p", { class: "foot" }, this.#told, this.#answer));
     this.update(process);
@@ -55,7 +55,7 @@ export class Tile {
     say(this.#told, told(process, gravest));
     this.#told.title = this.#told.textContent; // where there is no room for all of it
     this.#answer.hidden = waiting.length === 0;
-    this.#answer.setAttribute("aria-label", `Answer the alarm of ${definition.name}`);
+    this.#answer.setAttribute("aria-label", `Acknowledge the alarm of ${definition.name}`);
     this.tellAge();
   }
 
