@@ -22,6 +22,9 @@ export function urgencyOf(process) {
   return { state: RANKS.get(process.alarmState), severity, name: process.definition.name };
 }
 
-export const byUrgency = (a, b) => a.state - b.state || a.severity - b.severity || NAMES.compare(a.name, b.name);
+/** Without looking at names. */
+export const byGravity = (a, b) => a.state - b.state || a.severity - b.severity;
+
+export const byUrgency = (a, b) => byGravity(a, b) || byName(a.name, b.name);
 
 export const byName = NAMES.compare;

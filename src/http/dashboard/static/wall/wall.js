@@ -15,7 +15,7 @@ import { POINTS } from "./series.js";
 import { Chime } from "./sound.js";
 import { drawSparkline, palette } from "./sparkline.js";
 import { Tile } from "./tile.js";
-import { byName, byUrgency, STATES, urgencyOf } from "./urgency.js";
+import { byGravity, byName, byUrgency, STATES, urgencyOf } from "./urgency.js";
 
 /** Charts that are read at the same time, for their first points. */
 const READS_AT_ONCE = 6;
@@ -209,7 +209,10 @@ function placeTiles() {
   }
   const focused = document.activeElement;
   const ordered = [...byGroup].map(([group, members]) => ({ group, members: members.sort((a, b) => byUrgency(a.urgency, b.urgency)) }));
-  ordered.sort((a, b) => byUrgency(a.members[0].urgency, b.members[0].urgency) || byName(a.group, b.group));
+  // What belongs to no group comes last of those that are as urgent.
+  const place = ({ group }) => Number(group === "");
+  ordered.sort((a, b) =>
+    byGravity(a.members[0].urgency, b.members[0].urgency) || place(a) - place(b) || byName(a.group, b.group));
   inOrder(byId("wall"), [empty, ...ordered.map(({ group }) => section(group).element)]);
   for (const { group, members } of ordered) inOrder(section(group).list, members.map(({ tile }) => tile.element));
   for (const [group, { element }] of sections) {
