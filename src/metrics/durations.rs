@@ -36,7 +36,7 @@ impl Durations {
 impl EncodeMetric for Durations {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> std::fmt::Result {
         let counts: Vec<u64> = self.0.classes.iter().map(|class| class.load(Relaxed)).collect();
-        let bounds = PUBLISH_SECONDS.into_iter().chain([f64::MAX]);
+        let bounds = PUBLISH_SECONDS.into_iter().chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(counts.iter().copied()).collect();
         let sum = self.0.sum_ns.load(Relaxed) as f64 / 1e9;
         encoder.encode_histogram::<NoLabelSet>(sum, counts.iter().sum(), &buckets, None)

@@ -139,6 +139,13 @@ async fn metrics_are_named_as_prometheus_names_things() {
         if kind == "histogram" {
             let has_unit = ["_seconds", "_bytes", "_commands"].iter().any(|unit| name.ends_with(unit));
             assert!(has_unit, "{name}: in what unit?");
+            let buckets = text.lines().filter(|line| line.starts_with(&format!("{name}_bucket")));
+            let bounds = buckets.filter_map(|line| line.split("le=\"").nth(1)?.split('"').next());
+            assert!(
+                bounds.clone().next().is_none() || bounds.clone().any(|le| le == "+Inf"),
+                "{name}: for ever"
+            );
+            assert!(bounds.filter(|le| *le != "+Inf").all(|le| le.len() < 10), "{name}: what bound is that?");
         }
     }
     assert!(!text.contains("/characteristics/1"), "a route is a pattern, never an id");
