@@ -150,6 +150,60 @@ function readCsv(text) {
   return lines;
 }
 
+test("it is said anew how long ago an answer was given", async (t) => {
+  const { group } = await givenAPast();
+  const page = await open(t, `alarms?view=history&group=${encodeURIComponent(group)}`);
+  const answered = page.locator("#history .answer-cell [data-ago]").first();
+  await answered.waitFor();
+  await answered.evaluate((element) => {
+    element.textContent = "long ago";
+  });
+  await eventually(async () => /sec|now|min/.test(await answered.textContent()), "it is said anew");
+});
+
+test("the history is looked at anew where what was missed is not told", async (t) => {
+  const own = await ownServer(t);
+  const given = async (value) => {
+    const { id } = await call("POST", "characteristics", { name: `Bore ${value}`, rules: [{ rule_id: 1 }] }, own.root);
+    await call("PUT", `characteristics/${id}/control-limits`, { center_line: 10, sigma: 1 }, own.root);
+    await call("POST", "samples", { characteristic_id: id, measurements: [value] }, own.root);
+  };
+  await given(OUT);
+  const page = await open(t, "alarms?view=history", { at: own.root, expectedErrors: /ERR_|WebSocket|50\d/ });
+  await isLive(page);
+  await page.locator("#history tr[data-id]").getByText("Bore 14").waitFor();
+  await own.kill();
+  await page.locator('#connection[data-state="disconnected"]').waitFor();
+  await own.start("another.db");
+  await given(15);
+  await page.locator("#history tr[data-id]").getByText("Bore 15").waitFor();
+});
+
+test("of episodes, an older answer that comes late does not show", async (t) => {
+  const { characteristic } = await givenAPast();
+  const page = await open(t, `alarms?view=episodes&characteristic=${characteristic.id}`);
+  await isLive(page);
+  const waiting = page.locator("#episodes tr[data-needs-answer=true]");
+  await waiting.waitFor();
+  const { items: [episode] } = await call("GET", `episodes?characteristic_id=${characteristic.id}&status=open`);
+  let held = null;
+  await page.route(/episodes\?.*status=open.*acknowledged=false|episodes\?.*acknowledged=false.*status=open/, async (route) => {
+    if (held) return route.fallback();
+    held = { route };
+    held.response = await route.fetch();
+    return undefined;
+  });
+  await sample(characteristic.id, OUT);
+  await eventually(() => held?.response, "a call is held back");
+  await call("POST", `episodes/${episode.id}/acknowledge`, { reason: "Other", user: "bo" });
+  await page.locator("#episodes tr[data-needs-answer=false]").waitFor();
+  const arrives = page.waitForResponse((response) => response.request() === held.route.request());
+  await held.route.fulfill({ response: held.response });
+  await (await arrives).finished();
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve)))));
+  assert.equal(await waiting.count(), 0);
+});
+
 test("an export can be stopped", async (t) => {
   const characteristic = await givenACharacteristic({ rules: [{ rule_id: 1 }] });
   await sample(characteristic.id, OUT);

@@ -428,7 +428,7 @@ test("five thousand points stay fluid, and what is kept is bounded", async (t) =
   assert.ok(took.length >= 15, `${took.length} drawings`);
   if (took[Math.floor(took.length / 4)] >= 50) tooSlow(t, `drawn in ${took.map(Math.round)} ms`);
   const kept = await page.evaluate(async () => {
-    const { ChartPoints, MAX_POINTS } = await import(new URL("../assets/chart-data.js", location.href).href);
+    const { ChartPoints, MAX_POINTS } = await import(new URL("../assets/chart/data.js", location.href).href);
     const points = new ChartPoints(1, () => {});
     let most = 0;
     for (let id = 1; id <= 20_000; id += 1) {

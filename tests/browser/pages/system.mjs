@@ -176,6 +176,19 @@ test("a delivery that fails shows why, and can be tried again", async (t) => {
   const { attempts } = await ask("GET", `deliveries/${other}`);
   await retrying.filter({ hasText: attempts[0].detail }).waitFor();
 
+  const listening = await page.evaluateHandle(() => {
+    const there = new Set();
+    const [add, remove] = [document.addEventListener, document.removeEventListener];
+    document.addEventListener = (type, listener, ...rest) => {
+      if (type === "visibilitychange") there.add(listener);
+      add.call(document, type, listener, ...rest);
+    };
+    document.removeEventListener = (type, listener, ...rest) => {
+      there.delete(listener);
+      remove.call(document, type, listener, ...rest);
+    };
+    return there;
+  });
   await refused.getByRole("button", { name: /^Attempts/ }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByText("Refused for good").first().waitFor();
@@ -186,8 +199,10 @@ test("a delivery that fails shows why, and can be tried again", async (t) => {
   await dialog.getByText("Delivered").first().waitFor();
   await eventually(async () => (await dialog.locator("tbody tr").count()) === 2, "both attempts");
   assert.equal(told.length, 2);
+  assert.equal(await listening.evaluate((there) => there.size), 1, "the open dialog asks when it is looked at");
   await dialog.getByRole("button", { name: "Close" }).click();
   assert.doesNotMatch(page.url(), /delivery=/);
+  assert.equal(await listening.evaluate((there) => there.size), 0, "a closed one does not");
   await page.getByLabel("State", { exact: true }).selectOption("delivered");
   await page.locator("#deliveries tr[data-state=delivered]").filter({ hasText: "mes" }).waitFor();
   await page.reload();
@@ -222,6 +237,20 @@ test("a silence is begun and ended", async (t) => {
   assert.equal((await call("GET", `silences/${begun.id}`)).ended_by, "ann");
   await page.locator("#silences-which").selectOption("over");
   await row.filter({ hasText: "ended by ann" }).waitFor();
+});
+
+test("a name that was not to be had is asked for another time", async (t) => {
+  const { id, name } = await givenACharacteristic();
+  await call("POST", "silences", { characteristic_ids: [id], reason: "Tool change", user: "Ann", minutes: 5 });
+  const page = await open(t, "alarms", { expectedErrors: /503/ });
+  let asked = 0;
+  await page.route(new RegExp(`characteristics/${id}$`), (route) => {
+    asked += 1;
+    return asked === 1 ? route.fulfill({ status: 503, json: { detail: "busy" } }) : route.fallback();
+  });
+  await page.goto(new URL("system", server).href);
+  await page.locator("#silences tr").getByText(name).waitFor();
+  assert.equal(asked, 2);
 });
 
 test("a test message goes to every client, and is shown where it arrives", async (t) => {

@@ -5,6 +5,7 @@ import { get, ROOT } from "../shared/api.js";
 import { cell, Grid } from "./grid.js";
 import { rulesOf, standing } from "./episodes.js";
 import { chartOf, describeViolation, tellAgo, violationDetails, violationName, VIOLATION_COLUMNS } from "./rows.js";
+import { Newest } from "../chart/newest.js";
 import { calmly, el, say } from "../shared/dom.js";
 import { ago, count, fullTime } from "../shared/format.js";
 import { reactionPlan } from "../shared/reaction-plans.js";
@@ -27,6 +28,7 @@ const DELIVERIES = {
 export function episodeView({ client, complain, onLeave }) {
   let id = null;
   let episode = null;
+  const loads = new Newest();
   const heading = el("h2", { id: "episode-title", tabindex: "-1" }, "Episode");
   const facts = el("div", { class: "card", id: "episode-facts" });
   const told = el("div", { id: "told" });
@@ -59,7 +61,7 @@ export function episodeView({ client, complain, onLeave }) {
     const { acknowledged, ack_user: user, ack_reason: reason, ack_comment: comment, ack_timestamp: at, status } = violation;
     const words = status === "withdrawn" ? "Withdrawn: it does not hold" : acknowledged ? `${user}: ${reason}` : "Open";
     const answered = cell("answer-cell", el("span", {}, words),
-      acknowledged && el("span", { class: "soft", title: fullTime(at) }, ago(at)),
+      acknowledged && el("span", { class: "soft", title: fullTime(at), "data-ago": at }, ago(at)),
       comment && el("span", { class: "comment" }, comment));
     return { marks: { ...marks, open: String(isOpen(violation)) }, cells: [...cells, answered] };
   }
@@ -67,9 +69,10 @@ export function episodeView({ client, complain, onLeave }) {
   async function load() {
     const wanted = id;
     if (wanted === null) return;
+    const isNewest = loads.ask();
     try {
       const found = await get(`episodes/${wanted}`);
-      if (wanted !== id) return;
+      if (wanted !== id || !isNewest()) return;
       episode = found;
       show();
     } catch (error) {

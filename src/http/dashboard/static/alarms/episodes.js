@@ -6,6 +6,7 @@ import { episodeQuery } from "./filter.js";
 import { cell, Grid } from "./grid.js";
 import { tellAgo, whenParts } from "./rows.js";
 import { Scan } from "./scan.js";
+import { Newest } from "../chart/newest.js";
 import { calmly, el, say } from "../shared/dom.js";
 import { ago, count } from "../shared/format.js";
 import { showKeys } from "./keys.js";
@@ -45,6 +46,7 @@ export function episodesView({ client, complain, onOpen }) {
   let filter = {};
   let isShown = false;
   let wanted = PAGE;
+  const loads = new Newest();
   const heading = el("h2", { id: "episodes-title", tabindex: "-1" }, "Episodes");
   const explained = el("p", { class: "soft" }, "Violations of one characteristic that belong together are one episode: one thing to see to.");
   const empty = el("div", { class: "empty card", id: "episodes-empty", hidden: true, tabindex: "-1" },
@@ -100,10 +102,11 @@ export function episodesView({ client, complain, onOpen }) {
 
   async function load() {
     const asked = filter;
+    const isNewest = loads.ask();
     try {
       const scans = PARTS.map(({ query }) => new Scan("episodes", { ...episodeQuery(asked), ...query }));
       const found = await Promise.all(scans.map((scan) => scan.more(wanted)));
-      if (asked !== filter || !isShown) return;
+      if (asked !== filter || !isShown || !isNewest()) return;
       // What changed its part between two answers is in both.
       const items = [...new Map(found.flat().map((episode) => [episode.id, episode])).values()];
       grid.show(items);

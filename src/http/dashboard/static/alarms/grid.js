@@ -1,6 +1,6 @@
 // A list of rows for who works with the keyboard: one row has the focus, any number are chosen, each may show details.
 //
-// Rows come and go while somebody reads. What is under the reader's hands stays where it is: see `alarms-place.js`.
+// Rows come and go while somebody reads. What is under the reader's hands stays where it is: see `place.js`.
 // Knows nothing of violations: `describe` says what is in a row.
 
 import { el } from "../shared/dom.js";

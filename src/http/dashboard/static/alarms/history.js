@@ -2,7 +2,7 @@
 
 import { historyQuery, leftToAsk } from "./filter.js";
 import { exportButton } from "./export.js";
-import { chartOf, whenParts } from "./rows.js";
+import { chartOf, tellAgo, whenParts } from "./rows.js";
 import { Scan } from "./scan.js";
 import { calmly, el, say } from "../shared/dom.js";
 import { ago, count, fullTime } from "../shared/format.js";
@@ -84,11 +84,12 @@ export function historyView({ client, complain }) {
   for (const type of ["ack_update", "violation_update"]) {
     client.on(type, ({ payload }) => isShown && shownIds.has(payload.violation_id) && loadSoon());
   }
+  client.on("subscribed", ({ recovered }) => recovered !== true && loadSoon()); // what was missed is not told
 
   return {
     element,
     commands: {},
-    tell: () => {},
+    tell: () => tellAgo(element),
     show(now) {
       filter = now;
       isShown = true;
@@ -115,6 +116,6 @@ function line(violation) {
     cell("value-cell", el("span", { class: "value" }, valueOf(violation))),
     cell("limits-cell", limitsOf(violation)),
     cell("answer-cell", el("span", {}, words),
-      at && el("span", { class: "soft", title: fullTime(at) }, ago(at)),
+      at && el("span", { class: "soft", title: fullTime(at), "data-ago": at }, ago(at)),
       comment && el("span", { class: "comment" }, comment)));
 }

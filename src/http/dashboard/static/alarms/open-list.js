@@ -49,6 +49,11 @@ export class OpenList {
     return this.#scan !== null && !this.#scan.isAtEnd && this.#wanted < MOST;
   }
 
+  /** Of how many open ones it was seen whether they are looked for, where those were not all; or null. */
+  get lookedAt() {
+    return this.#scan === null || this.#scan.isAtEnd ? null : this.#scan.passed;
+  }
+
   /** Whether the total counts all of the filter; else it is only known that there are no more. */
   get isTotalExact() {
     return leftToAsk(this.#filter) === null;
@@ -147,7 +152,8 @@ export class OpenList {
       this.#trim();
       this.#options.onChange();
       // So many have been answered that the list would look shorter than it is.
-      if (this.#items.size < PAGE / 2 && (this.total ?? 0) > this.#items.size) this.reloadSoon();
+      const isShort = this.total === null ? this.lookedAt !== null : this.total > this.#items.size;
+      if (this.#items.size < PAGE / 2 && isShort) this.reloadSoon();
     }, STEP_MS);
     if (this.#items.size > 2 * MOST) this.#trim();
   }

@@ -71,18 +71,20 @@ export function openView({ client, notes, complain, onTotal }) {
       empty.hidden = true;
       return;
     }
-    if (!empty.hidden) return;
-    empty.hidden = false;
     const isFiltered = Object.keys(filter).length > 0;
-    const first = isFiltered ? "Nothing of what you filter is alarming." : "Nothing is alarming.";
-    empty.replaceChildren(el("p", { class: "calm" }, first));
+    const first = list.lookedAt !== null ? `None of the newest ${counted(list.lookedAt, "open alarm")} belongs here. There are older ones.`
+      : isFiltered ? "Nothing of what you filter is alarming." : "Nothing is alarming.";
+    if (!empty.hidden && empty.firstChild.textContent === first) return;
+    empty.hidden = false;
+    const before = el("p", { class: "soft" });
+    empty.replaceChildren(el("p", { class: "calm" }, first), before);
     try {
       const { items } = await get("violations", { ...historyQuery(filter), limit: 1 });
       const [last] = items;
-      empty.append(el("p", { class: "soft" }, last
+      before.append(...(last
         ? ["The last alarm was ", el("span", { "data-ago": last.timestamp }, ago(last.timestamp)), ": ",
           el("a", { href: chartOf(last) }, nameOf(last))]
-        : "There has never been an alarm."));
+        : ["There has never been an alarm."]));
     } catch {
       // What is said is true without it.
     }

@@ -7,13 +7,14 @@ import { listenToHands, listenToKeys } from "./gestures.js";
 import { chartHeader } from "./header.js";
 import { legend } from "./legend.js";
 import { limitsPanel } from "./limits.js";
+import { Newest } from "./newest.js";
 import { flagsOf, loadPhases, noteList } from "./notes.js";
 import { ChartPlot } from "./plot.js";
 import { readout } from "./readout.js";
 import { pointTable } from "./table.js";
 import { toolbar } from "./tools.js";
 import { View } from "./view.js";
-import { Violations, violationList } from "./violations.js";
+import { tellAgo, Violations, violationList } from "./violations.js";
 import { facts, kindWords, sentence } from "./words.js";
 import { byId, calmly, el } from "../shared/dom.js";
 import { complain, shell } from "../shared/shell.js";
@@ -23,7 +24,7 @@ const asked = new URLSearchParams(location.search);
 const client = shell({ page: "chart" });
 
 /** What the page knows; each part draws from it. */
-const state = { characteristic: null, isGone: false, phases: [], chosen: null, hovered: null, violation: null, pattern: new Set(), patternChart: null, preview: null };
+const state = { characteristic: null, isGone: false, phases: [], chosen: null, hovered: null, pattern: new Set(), patternChart: null, preview: null };
 
 const points = new ChartPoints(id, () => {
   view.grow(points.newest);
@@ -38,7 +39,7 @@ const view = new View(Number(asked.get("points")) || Math.round(Math.min(innerWi
   redraw();
 });
 view.hasOwnSpan = asked.has("points");
-const violations = new Violations(id, () => redraw());
+const violations = new Violations(id, () => redraw(), (error) => tell(error));
 const plot = new ChartPlot(byId("plots"), (number) => {
   if (state.hovered === number) return;
   state.hovered = number;
@@ -72,9 +73,12 @@ const tools = toolbar({ id, points, view, asked, openLimits: limits.open, inView
 plot.onSurface = (surface) => listenToHands(surface, { view, plot, choose: (number) => choose(Math.min(points.last, Math.max(points.first, number))) });
 listenToKeys(byId("plots"), { view, choose, chosen: () => state.chosen, ends: () => [Math.max(1, points.first), points.last] });
 
-/** An error of a call; where the process was deleted meanwhile, that is told already, or is to be told. */
+/**
+ * An error of a call; where the process was deleted meanwhile, that is told already, or is to be told. That nobody
+ * answers is said by the connection.
+ */
 function tell(error) {
-  if (state.isGone) return;
+  if (state.isGone || error.status === 0) return;
   if (error.kind === "unknown_characteristic" && state.characteristic) gone("This characteristic was deleted.");
   else complain(error);
 }
@@ -103,7 +107,7 @@ async function goTo(sampleId) {
 }
 
 async function chooseViolation(violation) {
-  state.violation = violation?.id ?? null;
+  violations.chosenId = violation?.id ?? null;
   state.pattern = new Set(violation?.involved_sample_ids ?? []);
   state.patternChart = violation?.chart ?? null;
   keepAddress();
@@ -133,9 +137,8 @@ const requestDetails = calmly(200, async () => {
   try {
     await violations.learnSample(point);
     if (!point.has_details) {
-      point.has_details = true;
       const { batch, operator } = await get(`samples/${point.sample_id}`);
-      Object.assign(point, { batch, operator });
+      Object.assign(point, { batch, operator, has_details: true });
     }
     showPoint();
   } catch {
@@ -184,7 +187,7 @@ function draw() {
   show.legend(scene);
   show.notes(flags);
   show.table(shown, characteristic);
-  show.violations(violations, state.violation);
+  show.violations(violations, characteristic.alarm_state);
   tools.show();
   showPoint();
 }
@@ -216,15 +219,18 @@ const keepAddress = calmly(300, () => {
   const end = view.isFollowing ? null : points.at(Math.floor(view.last));
   if (end) query.set("until", end.sample_id);
   if (view.hasOwnSpan || end) query.set("points", Math.round(view.span));
-  if (state.violation) query.set("violation", state.violation);
+  if (violations.chosenId) query.set("violation", violations.chosenId);
   else if (state.chosen !== null && points.at(state.chosen)) query.set("sample", points.at(state.chosen).sample_id);
   const text = query.toString() && `?${query}`;
   if (text !== location.search) history.replaceState(null, "", text || location.pathname);
 });
 
+const loads = { characteristic: new Newest(), phases: new Newest() };
+
 async function loadCharacteristic() {
+  const isNewest = loads.characteristic.ask();
   const loaded = await get(`characteristics/${id}`);
-  if (state.isGone) return;
+  if (state.isGone || !isNewest()) return;
   state.characteristic = loaded;
   const { control_limits: inForce, subgroup_size: size } = state.characteristic;
   if (inForce) points.learnLimits(inForce, size);
@@ -233,10 +239,13 @@ async function loadCharacteristic() {
 }
 
 const loadPhasesAnew = async () => {
-  state.phases = await loadPhases(id);
+  const isNewest = loads.phases.ask();
+  const phases = await loadPhases(id);
+  if (isNewest()) state.phases = phases;
 };
 const refreshHead = calmly(500, () => loadCharacteristic().catch(tell));
 const refreshPoints = calmly(500, () => points.refresh().catch(tell));
+const renewPoints = calmly(500, () => points.renew().catch(tell));
 const refreshPhases = calmly(500, () => loadPhasesAnew().then(redraw).catch(tell));
 let rejudged = null;
 const reloadRejudged = calmly(300, () => points.reloadAround(rejudged).catch(tell));
@@ -252,12 +261,31 @@ function hear(message) {
   if (["violation", "violation_update", "ack_update"].includes(type)) violations.refresh();
   if (type === "control_limits") {
     refreshPhases();
-    refreshPoints(); // which points were the baseline
+    renewPoints(); // which points were the baseline
   }
   if (type === "sample_update" || type === "violation_update") {
     rejudged = Math.min(payload.sample_id, rejudged ?? Infinity);
     reloadRejudged();
   }
+}
+
+let epoch = null;
+
+/** What has happened before is not told unless it is said to be: then everything that is shown is asked for anew. */
+function hearSubscribed({ recovered, epoch: present }) {
+  if (epoch !== null && present !== epoch) forget();
+  epoch = present;
+  if (recovered === true) return;
+  for (const refresh of [renewPoints, refreshHead, refreshPhases, violations.refresh]) refresh();
+}
+
+/** Another log tells of other samples, and of other violations, under the same numbers. */
+function forget() {
+  Object.assign(state, { chosen: null, hovered: null, pattern: new Set(), patternChart: null, phases: [] });
+  for (const load of Object.values(loads)) load.forget(); // it was asked of the former one
+  points.clear();
+  violations.forget();
+  view.toNewest();
 }
 
 function hearSample({ payload, skipped }) {
@@ -287,6 +315,7 @@ async function start() {
   } catch (error) {
     if (error.status !== 404 && Number.isInteger(id)) {
       tell(error);
+      client.start(); // it says whether anybody is there
       setTimeout(start, 3_000); // a server that starts or is busy has an answer later
       return undefined;
     }
@@ -298,13 +327,14 @@ async function start() {
   byId("columns").hidden = false;
   violations.refresh();
   for (const type of ["sample", "violation", "ack_update", "sample_update", "control_limits", "violation_update", "characteristic_update"]) client.on(type, hear);
-  client.on("subscribed", ({ recovered }) => {
-    if (recovered === true) return;
-    for (const refresh of [refreshPoints, refreshHead, refreshPhases, violations.refresh]) refresh();
-  });
+  client.on("subscribed", hearSubscribed);
   client.subscribe({ characteristic_ids: [id], history: true });
   client.start();
-  setInterval(() => state.characteristic && show.head(state.characteristic), 15_000); // how long ago things were
+  setInterval(() => {
+    if (!state.characteristic) return;
+    show.head(state.characteristic);
+    tellAgo(byId("violations"));
+  }, 15_000); // how long ago things were
   return followAddress();
 }
 

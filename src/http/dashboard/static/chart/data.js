@@ -11,7 +11,9 @@ export const MAX_POINTS = 6_000;
 
 const PAGE = 1_000; // the most that the server tells at once
 const FIRST_PAGE = 500;
+const OVERLAP = 20; // samples that come meanwhile push those of a page out of it
 const TRIM_AT = MAX_POINTS + 500; // in one go, rather than with each point
+const MOST_PAGES = 10; // of all points that are kept
 const MAX_QUEUED = 2_000;
 
 export class ChartPoints {
@@ -32,6 +34,7 @@ export class ChartPoints {
   #meanwhile = []; // events that came during a load, which may have read older state
   #wanted = null;
   #ensuring = null;
+  #generation = 0; // rises when all is forgotten: what was asked before is not wanted any more
   #oldest = 1; // rises when the server has removed what was numbered before
 
   /** @param {number} id the characteristic @param {() => void} changed told after every change */
@@ -68,11 +71,46 @@ export class ChartPoints {
   /** Loads the newest points; anew after something may have been missed. */
   async refresh() {
     const query = { limit: this.points.length ? PAGE : FIRST_PAGE };
-    await this.#guarded(async () => {
+    await this.#guarded(async (isStill) => {
       const [samples, chart] = await Promise.all([this.#samples({ ...query, offset: 0 }), this.#chart(query)]);
-      if (this.points.length && !this.isAtNewest) this.newest = samples.total + this.#drift; // looked at is the past
-      else this.#take(samples, chart, 0);
+      if (!isStill()) return;
+      if (this.points.length === 0 || this.isAtNewest) return this.#take(samples, chart, 0);
+      this.newest = samples.total + this.#drift; // looked at is the past
+      this.#keep(this.points.filter((point) => point.number <= this.newest)); // after a restore there may be fewer
     });
+  }
+
+  /** Loads the newest points and all others that are kept: what is said of old ones has changed, or may have. */
+  async renew() {
+    const { first } = this;
+    let last = this.isAtNewest ? this.newest - PAGE + OVERLAP : this.last;
+    await this.refresh();
+    for (let pages = 0; pages < MOST_PAGES && last >= first; pages += 1) {
+      await this.#load(Math.max(first, last - PAGE + 1), last);
+      last -= PAGE - OVERLAP;
+    }
+  }
+
+  /** Loads of the points between two numbers what a live sample does not bring: batch and operator. */
+  async completeDetails(first, last) {
+    let before = null;
+    for (let pages = 0; pages < MOST_PAGES; pages += 1) {
+      const lacking = this.between(first, last).filter((point) => !point.has_details);
+      const from = lacking[0]?.number ?? before;
+      if (from === before) return; // all are there, or the server has no more
+      before = from;
+      await this.#load(from - OVERLAP, Math.min(from + PAGE - 2 * OVERLAP, lacking.at(-1).number + OVERLAP));
+    }
+  }
+
+  /** Forgets everything: other samples are told of from now on, which may have the same ids. */
+  clear() {
+    this.#generation += 1;
+    this.#keep([]);
+    this.#dispersionLimits.clear();
+    this.#meanwhile = [];
+    [this.newest, this.#drift, this.#oldest] = [0, 0, 1];
+    this.#changed();
   }
 
   /** Brings newest points in, wherever the points were. */
@@ -225,12 +263,13 @@ export class ChartPoints {
     const offset = Math.max(0, Math.floor(this.newest - this.#drift - last));
     const limit = Math.min(PAGE, last - Math.max(1, first) + 1);
     if (limit < 1) return;
-    await this.#guarded(async () => {
+    await this.#guarded(async (isStill) => {
       const samples = await this.#samples({ offset, limit });
       if (samples.items.length === 0) return;
       const times = samples.items.map(({ timestamp }) => Date.parse(timestamp));
       const range = { from: iso(Math.min(...times)), to: iso(Math.max(...times) + 1), limit: PAGE };
-      this.#take(samples, await this.#chart(range), offset, isJump);
+      const chart = await this.#chart(range);
+      if (isStill()) this.#take(samples, chart, offset, isJump);
     });
   }
 
@@ -239,8 +278,9 @@ export class ChartPoints {
 
   async #guarded(load) {
     this.#loading += 1;
+    const generation = this.#generation;
     try {
-      await load();
+      await load(() => this.#generation === generation);
     } finally {
       this.#loading -= 1;
       for (const message of this.#meanwhile) this.#apply(message);
@@ -271,14 +311,19 @@ export class ChartPoints {
     const [first, last] = [taken[0]?.number ?? 0, taken.at(-1)?.number ?? 0];
     const touches = !isJump || (first <= this.last + 1 && last >= this.first - 1);
     const before = touches ? this.points.filter((point) => point.number < first) : [];
-    const after = touches ? this.points.filter((point) => point.number > last) : [];
-    this.points = before.at(-1)?.number === first - 1 || before.length === 0 ? [...before, ...taken, ...after] : [...taken, ...after];
-    this.newest = Math.max(offset === 0 ? last : this.newest, this.last, total + this.#drift);
-    if (offset === 0) this.newest = this.last;
+    // Beyond the newest there is nothing but what is told meanwhile, and that is put to it again.
+    const after = touches && offset > 0 ? this.points.filter((point) => point.number > last) : [];
+    const points = before.at(-1)?.number === first - 1 || before.length === 0 ? [...before, ...taken, ...after] : [...taken, ...after];
+    this.#keep(points);
+    this.newest = offset === 0 ? last : Math.max(this.newest, this.last, total + this.#drift);
     this.#trim();
+  }
+
+  #keep(points) {
+    this.points = points;
     this.#byId.clear();
     this.#byViolation.clear();
-    for (const point of this.points) this.#index(point);
+    for (const point of points) this.#index(point);
   }
 
   #index(point) {

@@ -17,6 +17,7 @@ const LISTED = 20;
  */
 export function limitsPanel(box, { id, characteristic, preview, numberOf }) {
   let opener = null;
+  let asking = null; // the preview that is on its way: forgotten as soon as it is not wanted any more
   let how = "calculate";
 
   function open(from) {
@@ -29,6 +30,7 @@ export function limitsPanel(box, { id, characteristic, preview, numberOf }) {
   }
 
   function close() {
+    asking = null;
     preview(null);
     box.hidden = true;
     box.replaceChildren();
@@ -36,6 +38,7 @@ export function limitsPanel(box, { id, characteristic, preview, numberOf }) {
   }
 
   function draw() {
+    asking = null;
     preview(null);
     const ways = [["calculate", "Calculate from samples"], ["hand", "Set by hand"]];
     const tabs = ways.map(([way, words]) => el("button", { type: "button", "aria-pressed": String(way === how), onclick: () => {
@@ -66,6 +69,7 @@ export function limitsPanel(box, { id, characteristic, preview, numberOf }) {
       forget();
     };
     const forget = () => {
+      asking = null;
       preview(null);
       result.replaceChildren();
     };
@@ -92,15 +96,19 @@ export function limitsPanel(box, { id, characteristic, preview, numberOf }) {
     });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      attempt(form, result, async () => {
+      attempt(result, async () => {
         const body = asked();
-        const found = await calculate({ ...body, preview: true });
+        asking = body;
+        const found = await calculate({ ...body, preview: true }).catch((error) => {
+          if (asking === body) throw error;
+        });
+        if (asking !== body) return; // the answer is about something else
         preview(found.after);
         const put_in_force = el("button", { type: "button", class: "primary" }, "Put in force");
-        put_in_force.addEventListener("click", () => attempt(form, result, async () => {
+        put_in_force.addEventListener("click", () => once(form, result, async () => {
           if (!reportValidity(result)) return;
           await calculate({ ...body, ...(reason.input.value.trim() && { reason: reason.input.value.trim() }), ...user.given() });
-          close();
+          if (form.isConnected) close();
         }, false));
         result.replaceChildren(
           comparison(found, characteristic()), ...baselineWords(found, numberOf),
@@ -139,9 +147,9 @@ export function limitsPanel(box, { id, characteristic, preview, numberOf }) {
     form.addEventListener("input", show);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      attempt(form, result, async () => {
+      once(form, result, async () => {
         await put(`characteristics/${id}/control-limits`, { ...asked(), ...(reason.input.value.trim() && { reason: reason.input.value.trim() }), ...user.given() });
-        close();
+        if (form.isConnected) close();
       });
     });
     return form;
@@ -153,10 +161,16 @@ export function limitsPanel(box, { id, characteristic, preview, numberOf }) {
   return { open, close };
 }
 
-/** Runs an attempt once at a time; an error is told in the panel, as the server says it. */
-async function attempt(form, result, call, clears = true) {
-  const buttons = [...form.querySelectorAll("button.primary")];
-  for (const button of buttons) button.disabled = true;
+/** Puts limits in force, once at a time. The button stays enabled: it would lose the focus, and Escape go nowhere. */
+async function once(form, result, call, clears) {
+  if (form.ariaBusy === "true") return;
+  form.ariaBusy = "true";
+  await attempt(result, call, clears);
+  form.ariaBusy = "false";
+}
+
+/** Runs an attempt; an error is told in the panel, as the server says it. */
+async function attempt(result, call, clears = true) {
   result.querySelector(".complaint")?.remove();
   try {
     await call();
@@ -164,8 +178,6 @@ async function attempt(form, result, call, clears = true) {
     const told = el("p", { class: "complaint", role: "alert" }, error.message);
     if (clears) result.replaceChildren(told);
     else result.prepend(told);
-  } finally {
-    for (const button of buttons) button.disabled = false;
   }
 }
 

@@ -1,4 +1,4 @@
-// The two charts, one above the other, with one x axis and one cursor. uPlot draws axes and lines; `chart-draw.js` the rest.
+// The two charts, one above the other, with one x axis and one cursor. uPlot draws axes and lines; `draw.js` the rest.
 
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 

@@ -1,10 +1,10 @@
 // The buttons above the chart: through history, to a range of dates, to files, and to the control limits.
 
-import { address, get } from "../shared/api.js";
+import { address, get, Problem } from "../shared/api.js";
 import { csvOf, download } from "./table.js";
 import { byId, el, say } from "../shared/dom.js";
 import { count } from "../shared/format.js";
-import { token } from "../shared/session.js";
+import { askForToken, token } from "../shared/session.js";
 import { complain } from "../shared/shell.js";
 
 const MOST_IN_PICTURE = 200;
@@ -30,7 +30,7 @@ export function toolbar({ id, points, view, asked, inView, characteristic, openL
   const limits = button("Control limits…", () => openLimits(limits));
   const picture = (kind) => el("a", { class: "button", href: "#", download: "", onclick: (event) => savePicture(event, kind) }, kind.toUpperCase());
   const pictures = ["svg", "png"].map((kind) => [kind, picture(kind)]);
-  const csv = button("CSV", () => download(csvOf(inView()), `${fileName()}.csv`, "text/csv;charset=utf-8"), { "aria-label": "The points in view as CSV" });
+  const csv = button("CSV", () => saveCsv().catch(complain), { "aria-label": "The points in view as CSV" });
   byId("tools").append(
     el("div", {}, older, newer, newest, wider, closer, where),
     el("div", {}, dates, limits, ...pictures.map(([, link]) => link), csv));
@@ -83,12 +83,16 @@ export function toolbar({ id, points, view, asked, inView, characteristic, openL
     if (!token()) return;
     event.preventDefault();
     try {
-      const answer = await fetch(pictureAddress(kind), { headers: { Authorization: `Bearer ${token()}` } });
-      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-      download(await answer.blob(), `${fileName()}.${kind}`);
+      download(await getBlob(pictureAddress(kind)), `${fileName()}.${kind}`);
     } catch (error) {
       complain(error);
     }
+  }
+
+  async function saveCsv() {
+    const [first, last] = [inView()[0]?.number, inView().at(-1)?.number];
+    if (first !== undefined) await points.completeDetails(first, last);
+    download(csvOf(first === undefined ? [] : points.between(first, last)), `${fileName()}.csv`, "text/csv;charset=utf-8");
   }
 
   const fileName = () => (characteristic()?.name ?? `chart ${id}`).replace(/[^\p{L}\p{N}._ -]+/gu, "_").slice(0, 80);
@@ -119,6 +123,20 @@ export function toolbar({ id, points, view, asked, inView, characteristic, openL
       else range = wanted;
     },
   };
+}
+
+/** As the calls of `api.js`: a missing or wrong token is asked for, and the call is made again. */
+async function getBlob(url) {
+  for (;;) {
+    const used = token();
+    const answer = await fetch(url, { headers: used ? { Authorization: `Bearer ${used}` } : {} }).catch(() => {
+      throw new Problem(0, { title: "The server cannot be reached." });
+    });
+    if (answer.ok) return answer.blob();
+    const problem = new Problem(answer.status, await answer.json().catch(() => ({})));
+    if (problem.status !== 401) throw problem;
+    if (token() === used) await askForToken(problem.message); // somebody else may have been asked meanwhile
+  }
 }
 
 const isoOf = (local) => (local ? new Date(local).toISOString() : null);

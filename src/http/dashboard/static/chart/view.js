@@ -36,6 +36,7 @@ export class View {
   /** There are so many points now. */
   grow(newest) {
     this.#newest = newest;
+    if (newest < this.last) this.isFollowing = true; // after a restore there may be fewer
     if (this.isFollowing) this.#follow();
   }
 

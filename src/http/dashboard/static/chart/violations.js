@@ -1,30 +1,51 @@
 // The violations beside the chart: those that wait first. Choosing one shows its pattern in the chart.
 
 import { get } from "../shared/api.js";
+import { Newest } from "./newest.js";
 import { answerSentence, ruleSentence } from "./words.js";
 import { calmly, el, say } from "../shared/dom.js";
 import { ago, count, fullTime, quantity } from "../shared/format.js";
-import { complain } from "../shared/shell.js";
 import { severityMark } from "../shared/violation-words.js";
 
+/** Those that wait are listed up to so many, and the newest others. */
 const LISTED = 50;
+
+/** The server cannot be asked for those that wait alone: where none of the newest does, so many open ones are looked at. */
+const PAGE = 1_000;
+const LOOKED_AT = 10_000;
+
 const MAX_KNOWN = 400;
 
 export class Violations {
-  /** Those that wait, and the newest others. */
+  /** Those that wait, newest first. */
   open = [];
   past = [];
+  /** How many wait, as far as is known; and whether it is known that no others do. */
+  waiting = 0;
+  isAll = false;
+  /** How many open ones there are, and of how many it was seen whether they wait; null: nothing is known yet. */
   openTotal = 0;
+  lookedAt = null;
+  /** The one that was chosen, which need not be among those listed. */
+  chosenId = null;
   #id;
   #changed;
   #known = new Map();
   #asked = new Set();
+  #loads = new Newest();
 
-  /** @param {number} id the characteristic @param {() => void} changed */
-  constructor(id, changed) {
+  /** @param {number} id the characteristic @param {() => void} changed @param {(error: Error) => void} failed */
+  constructor(id, changed, failed) {
     this.#id = id;
     this.#changed = changed;
-    this.refresh = calmly(400, () => this.#load().catch(complain));
+    this.refresh = calmly(400, () => this.#load().catch(failed));
+  }
+
+  /** Nothing of what was known holds any more: it is another log now. */
+  forget() {
+    this.#known.clear();
+    Object.assign(this, { open: [], past: [], waiting: 0, isAll: false, openTotal: 0, lookedAt: null, chosenId: null });
+    this.#loads.forget(); // it was asked of the former one
   }
 
   /** What is known of a violation, or undefined. */
@@ -53,18 +74,45 @@ export class Violations {
   }
 
   async #load() {
+    const isNewest = this.#loads.ask();
     const about = { characteristic_id: this.#id, limit: LISTED };
-    const [open, newest] = await Promise.all([
-      get("violations", { ...about, status: "open", acknowledged: false }),
-      get("violations", about),
-    ]);
-    const waits = (violation) => violation.requires_acknowledgement;
-    this.open = open.items.filter(waits);
-    this.openTotal = open.items.every(waits) ? open.total : this.open.length;
+    const [found, { items: newest }] = await Promise.all([this.#findWaiting(), get("violations", about)]);
+    const isListed = [...found.waiting.slice(0, LISTED), ...newest].some(({ id }) => id === this.chosenId);
+    const chosen = this.chosenId !== null && !isListed ? await get(`violations/${this.chosenId}`).catch(() => null) : null;
+    if (!isNewest()) return;
+    this.waiting = found.waiting.length;
+    const { isAll, openTotal, lookedAt } = found;
+    Object.assign(this, { isAll, openTotal, lookedAt });
+    this.open = found.waiting.slice(0, LISTED);
     const listed = new Set(this.open.map((violation) => violation.id));
-    this.past = newest.items.filter((violation) => !listed.has(violation.id));
-    this.#learn([...this.past, ...this.open]);
+    this.past = newest.filter((violation) => !listed.has(violation.id));
+    this.#learn([...this.past, ...this.open, ...(chosen ? [chosen] : [])]);
     this.#changed();
+  }
+
+  /** Goes through the open ones until some are found that wait, or it is known that none does: many may need no answer. */
+  async #findWaiting() {
+    const waiting = new Map(); // what comes meanwhile pushes the others down: one may be met twice
+    let [lookedAt, isAll, openTotal] = [0, false, 0];
+    const isEnough = () => isAll || (waiting.size === 0 ? lookedAt >= LOOKED_AT : waiting.size >= LISTED || lookedAt > LISTED);
+    while (!isEnough()) {
+      const limit = lookedAt === 0 ? LISTED : PAGE;
+      const { items, total } = await get("violations", {
+        characteristic_id: this.#id, status: "open", acknowledged: false, offset: lookedAt, limit,
+      });
+      for (const violation of items) if (violation.requires_acknowledgement) waiting.set(violation.id, violation);
+      lookedAt += items.length;
+      isAll = items.length === 0 || lookedAt >= total;
+      openTotal = total;
+      if (!isEnough() && waiting.size === 0 && lookedAt === LISTED) isAll = await this.#noneWaits();
+    }
+    return { waiting: [...waiting.values()], lookedAt, isAll, openTotal };
+  }
+
+  /** Whether the server says that none waits; of retired ones and those without limits, it does not say. */
+  async #noneWaits() {
+    const { alarm_state } = await get(`characteristics/${this.#id}`);
+    return ["normal", "active_acked"].includes(alarm_state);
   }
 
   #learn(violations) {
@@ -84,26 +132,57 @@ export class Violations {
 export function violationList(box, { choose, acknowledge }) {
   const all = el("button", { type: "button", hidden: true });
   const heading = el("h2", { id: "violations-title" }, "Violations");
+  const single = el("ol", { class: "violations", "aria-label": "The chosen violation" });
   const open = el("ol", { class: "violations", "aria-labelledby": "violations-title" });
-  const none = el("p", { class: "soft" }, "Nothing waits for an answer.");
+  const none = el("p", { class: "soft", hidden: true });
   const past = el("ol", { class: "violations", "aria-label": "Answered and past violations" });
   const summary = el("summary", {}, "Answered and past");
   const history = el("details", { hidden: true }, summary, past);
-  box.append(el("div", { class: "bar" }, heading, all), none, open, history);
+  box.append(el("div", { class: "bar" }, heading, all), single, none, open, history);
   let shown = [];
   all.addEventListener("click", () => acknowledge(shown));
 
-  return function show(violations, chosenId) {
+  /** @param {Violations} violations @param {string} alarmState of the characteristic, which may be known before the list */
+  return function show(violations, alarmState) {
+    const { waiting, isAll, lookedAt, chosenId } = violations;
     shown = violations.open;
-    say(heading, violations.openTotal ? `Violations: ${count(violations.openTotal)} open` : "Violations");
-    none.hidden = violations.open.length > 0;
-    all.hidden = violations.open.length < 2;
-    say(all, `Acknowledge ${count(violations.open.length)}…`);
-    keep(open, violations.open, (violation) => entry(violation, chosenId, choose, acknowledge));
+    const total = totalOf(violations);
+    say(heading, waiting > 0 ? `Violations: ${total} open` : "Violations");
+    none.hidden = lookedAt === null || waiting > 0;
+    say(none, noneWaits(violations, alarmState));
+    all.hidden = shown.length < 2;
+    const isPart = shown.length < waiting || !isAll;
+    say(all, isPart ? `Acknowledge the newest ${count(shown.length)} of ${total}…` : `Acknowledge ${count(shown.length)}…`);
+    const entryOf = (violation) => entry(violation, chosenId, choose, waits(violation) ? acknowledge : null);
+    const isListed = [...violations.open, ...violations.past].some(({ id }) => id === chosenId);
+    const alone = chosenId === null || isListed ? null : violations.known(chosenId);
+    keep(single, alone ? [alone] : [], entryOf);
+    keep(open, violations.open, entryOf);
     history.hidden = violations.past.length === 0;
     if (violations.past.some((violation) => violation.id === chosenId)) history.open = true;
-    keep(past, violations.past, (violation) => entry(violation, chosenId, choose, null));
+    keep(past, violations.past, entryOf);
   };
+}
+
+const waits = ({ status, acknowledged, requires_acknowledgement: needsAnswer }) => status === "open" && !acknowledged && needsAnswer;
+
+/** How many wait: where not all was looked at, and what was does, the open ones are counted. */
+function totalOf({ waiting, isAll, lookedAt, openTotal }) {
+  if (isAll) return count(waiting);
+  return waiting === lookedAt ? count(openTotal) : `at least ${count(waiting)}`;
+}
+
+/** That nothing waits is said only where nothing contradicts it. */
+function noneWaits({ isAll, lookedAt }, alarmState) {
+  const isSaidToWait = alarmState.endsWith("_unacked");
+  if (isAll) return isSaidToWait ? "Something waits for an answer, and is being looked for." : "Nothing waits for an answer.";
+  const soFar = `None of the newest ${count(lookedAt)} open violations waits for an answer`;
+  return isSaidToWait ? `${soFar}, but an older one does: the alarm list has it.` : `${soFar}.`;
+}
+
+/** Says anew how long ago things were. */
+export function tellAgo(within) {
+  for (const element of within.querySelectorAll("[data-ago]")) say(element, ago(element.dataset.ago));
 }
 
 /** Makes a list hold these entries, and leaves alone the elements of what is the same as before. */
@@ -128,7 +207,7 @@ function entry(violation, chosenId, choose, acknowledge) {
   const isWithdrawn = violation.status === "withdrawn";
   const select = el("button", { type: "button", class: "violation", "aria-pressed": String(isChosen), onclick: () => choose(isChosen ? null : violation) },
     el("span", { class: "violation-head" }, severityMark(violation.severity),
-      el("time", { datetime: violation.timestamp, title: fullTime(violation.timestamp), class: "soft" }, ago(violation.timestamp))),
+      el("time", { datetime: violation.timestamp, title: fullTime(violation.timestamp), class: "soft", "data-ago": violation.timestamp }, ago(violation.timestamp))),
     el("span", {}, ruleSentence(violation)),
     isWithdrawn && el("span", { class: "soft" }, "Withdrawn: judged again, it holds no more."),
     answer && el("span", { class: "soft" }, answer));

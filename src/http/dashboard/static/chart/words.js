@@ -60,7 +60,7 @@ export function answerSentence(violation) {
 /**
  * What is known of a point, as pairs of a term and its words.
  *
- * @param {object} point of `chart-data.js`
+ * @param {object} point of `data.js`
  * @param {{ chart: string, unit: string | null, decimals: number | null }} characteristic
  * @param {object[]} violations those of the point, as far as their details are known
  * @param {object[]} notes the flags that stand at the point

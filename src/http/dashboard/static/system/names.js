@@ -5,6 +5,9 @@ import { get } from "../shared/api.js";
 /** As many as any list of this page shows, several times over. */
 const MOST = 500;
 
+/** What a server that is well says: another time it would say the same. */
+const FINAL = [403, 404];
+
 const names = new Map(); // from id to name; null: on its way, or unknown
 const waiting = [];
 let isAsking = false;
@@ -23,14 +26,16 @@ export function nameOf(id, known) {
 async function askAll(known) {
   if (isAsking) return;
   isAsking = true;
+  let isNews = false;
   while (waiting.length > 0) {
     const id = waiting.shift();
     try {
       names.set(id, (await get(`characteristics/${id}`)).name);
+      isNews = true;
     } catch (error) {
-      if (error.status === 0) names.delete(id); // another time
+      if (!FINAL.includes(error.status)) names.delete(id); // asked again when it is shown again
     }
   }
   isAsking = false;
-  known();
+  if (isNews) known();
 }

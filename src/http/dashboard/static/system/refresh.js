@@ -33,7 +33,7 @@ export class Refresh {
     this.failed = failed;
     this.#note = el("p", { class: "note", role: "status", hidden: true });
     section.querySelector("h2, h3").after(this.#note);
-    document.addEventListener("visibilitychange", () => this.#see());
+    document.addEventListener("visibilitychange", this.#see);
   }
 
   /** When the newest answer came, or null. */
@@ -58,12 +58,13 @@ export class Refresh {
     this.isStopped = true;
     clearTimeout(this.#timer);
     this.#underWay?.abort();
+    document.removeEventListener("visibilitychange", this.#see);
   }
 
-  #see() {
+  #see = () => {
     if (document.visibilityState === "visible") this.soon();
     else clearTimeout(this.#timer);
-  }
+  };
 
   async #run() {
     clearTimeout(this.#timer);
