@@ -82,6 +82,7 @@ function many(violations) {
     totals.set(violation.characteristic_id, of);
   }
   const listed = [...totals.values()].slice(0, LISTED);
+  const newest = violations.reduce((newer, it) => (it.id > newer.id ? it : newer));
   const waiting = new Set(violations.map(({ id }) => id));
   const outcome = { answered: 0, lost: 0, firsts: [], refused: 0, why: null };
   return {
@@ -89,7 +90,8 @@ function many(violations) {
     about: [
       el("p", { class: "told" }, `${violationsWord(violations.length)} of ${counted(totals.size, "characteristic")}`),
       el("ul", {}, listed.map(({ name, total }) => el("li", {}, `${name}: ${count(total)}`)),
-        totals.size > LISTED && el("li", { class: "soft" }, `and ${count(totals.size - LISTED)} more`))],
+        totals.size > LISTED && el("li", { class: "soft" }, `and ${count(totals.size - LISTED)} more`)),
+      totals.size === 1 && el("p", {}, `The newest: ${ruleSentence(newest)} ${valueOf(newest)}, control limits ${limitsOf(newest)}`)],
     characteristicId: totals.size === 1 ? violations[0].characteristic_id : null,
     mayExclude: false,
     hasBegun: () => outcome.answered + outcome.lost + outcome.refused > 0,
@@ -142,8 +144,7 @@ class Dialog {
       this.user && [el("label", { for: "ack-user" }, "Your name"), this.user],
       this.exclude && el("label", { class: "choice" }, this.exclude,
         " Exclude the sample: it counts as never taken, and its neighbours are judged again"),
-      this.trouble, this.progress,
-      el("div", { class: "actions" },
+      el("div", { class: "actions" }, this.trouble, this.progress,
         el("button", { type: "button", onclick: () => this.#cancel() }, "Cancel"), this.sendButton));
     this.dialog = el("dialog", {
       class: "acknowledge", tabindex: "-1", "aria-labelledby": "ack-title", onkeydown: (event) => this.#key(event),
