@@ -61,7 +61,7 @@ files! {
     the_client_listens => "client/hears.test.mjs", "client/page.test.mjs", "client/progress.test.mjs", "client/selections.test.mjs";
     the_client_goes_on => "client/breaks.test.mjs", "client/chaos.test.mjs", "client/refusals.test.mjs";
     the_wall => "pages/wall.mjs", "pages/wall-truth.mjs";
-    the_chart => "pages/chart.mjs";
+    the_chart => "pages/chart.mjs", "pages/chart-truth.mjs";
     the_alarms => "pages/alarms.mjs", "pages/alarms-past.mjs";
     the_system => "pages/system.mjs", "pages/system-api.mjs";
     all_pages => "pages/manners.mjs";

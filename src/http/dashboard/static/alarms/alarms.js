@@ -1,17 +1,17 @@
 // The alarm list: what is open, what belongs together, and what has been. Which of it is seen stands in the address.
 
 import { ROOT } from "../shared/api.js";
-import { episodesView } from "./episodes.js";
+import { byId, el } from "../shared/dom.js";
+import { count } from "../shared/format.js";
+import { complain, shell } from "../shared/shell.js";
 import { episodeView } from "./episode.js";
-import { FIELDS_OF, filterFrom, filterOf } from "./filter.js";
+import { episodesView } from "./episodes.js";
 import { filterForm } from "./filter-form.js";
+import { FIELDS_OF, filterFrom, filterOf } from "./filter.js";
 import { historyView } from "./history.js";
 import { listenToKeys, showKeys } from "./keys.js";
 import { notes as makeNotes } from "./notes.js";
 import { openView } from "./open.js";
-import { byId, el } from "../shared/dom.js";
-import { count } from "../shared/format.js";
-import { complain, shell } from "../shared/shell.js";
 
 /** How often it is said anew how long ago things were. */
 const TELL_AGO_MS = 15_000;

@@ -1,15 +1,17 @@
 // One episode: how it stands, its violations, and who was told of it. Mails and messages lead here.
 
 import { askAndAcknowledge, askAndAcknowledgeEpisode } from "../shared/acknowledge.js";
+import { tellAgo } from "../shared/ages.js";
 import { get, ROOT } from "../shared/api.js";
-import { cell, Grid } from "./grid.js";
-import { rulesOf, standing } from "./episodes.js";
-import { chartOf, describeViolation, tellAgo, violationDetails, violationName, VIOLATION_COLUMNS } from "./rows.js";
-import { Newest } from "../chart/newest.js";
+import { now } from "../shared/clock.js";
 import { calmly, el, say } from "../shared/dom.js";
 import { ago, count, fullTime } from "../shared/format.js";
+import { Newest } from "../shared/newest.js";
 import { reactionPlan } from "../shared/reaction-plans.js";
 import { nameOf, severityMark, violations as violationsWord } from "../shared/violation-words.js";
+import { rulesOf, standing } from "./episodes.js";
+import { cell, Grid } from "./grid.js";
+import { chartOf, describeViolation, violationDetails, violationName, VIOLATION_COLUMNS } from "./rows.js";
 
 /** Nobody tells when a message has arrived: it is asked for as long as one is under way. */
 const ASK_AGAIN_MS = 5_000;
@@ -141,7 +143,7 @@ export function episodeView({ client, complain, onLeave }) {
   client.on("subscribed", ({ recovered }) => !recovered && loadSoon());
   setInterval(() => {
     const isUnderWay = episode?.notices.some(({ deliveries }) => deliveries.some(({ state }) => UNDER_WAY.includes(state)));
-    const isYoung = episode && Date.now() - new Date(episode.opened_at) < 60_000; // its first notice may not be written yet
+    const isYoung = episode && now() - new Date(episode.opened_at) < 60_000; // its first notice may not be written yet
     if (id !== null && (isUnderWay || isYoung) && document.visibilityState === "visible") load();
   }, ASK_AGAIN_MS);
 

@@ -1,16 +1,17 @@
 // The view of episodes: what belongs together, and is one thing that somebody has to see to. What wants an answer first.
 
 import { askAndAcknowledgeEpisode } from "../shared/acknowledge.js";
+import { tellAgo } from "../shared/ages.js";
 import { ROOT } from "../shared/api.js";
-import { episodeQuery } from "./filter.js";
-import { cell, Grid } from "./grid.js";
-import { tellAgo, whenParts } from "./rows.js";
-import { Scan } from "./scan.js";
-import { Newest } from "../chart/newest.js";
 import { calmly, el, say } from "../shared/dom.js";
 import { ago, count } from "../shared/format.js";
-import { showKeys } from "./keys.js";
+import { Newest } from "../shared/newest.js";
 import { counted, nameOf, severityMark } from "../shared/violation-words.js";
+import { episodeQuery } from "./filter.js";
+import { cell, Grid } from "./grid.js";
+import { showKeys } from "./keys.js";
+import { whenParts } from "./rows.js";
+import { Scan } from "./scan.js";
 
 const PAGE = 100;
 const MOST = 1_000;

@@ -1,9 +1,9 @@
 // Writes what is filtered to a file: all pages, with how far it has come, and a way to stop.
 
-import { Scan } from "./scan.js";
 import { BYTE_ORDER_MARK, csvLine } from "../shared/csv.js";
 import { el, say } from "../shared/dom.js";
 import { count } from "../shared/format.js";
+import { Scan } from "./scan.js";
 
 /** Rows of one file, at most: some 15 MB. */
 export const MOST_ROWS = 50_000;

@@ -1,10 +1,10 @@
 // The form in which people say what of the alarms they want to see.
 
 import { get } from "../shared/api.js";
-import { FIELDS_OF, filterOf, RULES, STATUSES } from "./filter.js";
-import { chooseCharacteristic } from "./choose-characteristic.js";
 import { el } from "../shared/dom.js";
 import { SEVERITIES, severityWord, TIME_ZONE } from "../shared/format.js";
+import { chooseCharacteristic } from "./choose-characteristic.js";
+import { FIELDS_OF, filterOf, RULES, STATUSES } from "./filter.js";
 
 /** How long somebody may pause while writing. */
 const PAUSE_MS = 350;

@@ -1,12 +1,13 @@
 // The view of what has been: found by filters, paged, and exported.
 
-import { historyQuery, leftToAsk } from "./filter.js";
-import { exportButton } from "./export.js";
-import { chartOf, tellAgo, whenParts } from "./rows.js";
-import { Scan } from "./scan.js";
+import { tellAgo } from "../shared/ages.js";
 import { calmly, el, say } from "../shared/dom.js";
 import { ago, count, fullTime } from "../shared/format.js";
 import { limitsOf, nameOf, ruleSentence, severityMark, valueOf } from "../shared/violation-words.js";
+import { exportButton } from "./export.js";
+import { historyQuery, leftToAsk } from "./filter.js";
+import { chartOf, whenParts } from "./rows.js";
+import { Scan } from "./scan.js";
 
 /** Rows of a page. */
 const PAGE = 100;

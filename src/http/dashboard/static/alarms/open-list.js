@@ -1,9 +1,9 @@
 // What is open: the newest of it, as the server told it last and as it has changed since. Knows nothing of the page.
 
 import { get } from "../shared/api.js";
+import { calmly } from "../shared/dom.js";
 import { leftToAsk, matches, openQuery } from "./filter.js";
 import { Scan } from "./scan.js";
-import { calmly } from "../shared/dom.js";
 
 /** Rows that one look brings. */
 export const PAGE = 100;

@@ -1,16 +1,17 @@
 // The view of what is open: newest first, live, and answered from here.
 
 import { askAndAcknowledge } from "../shared/acknowledge.js";
+import { tellAgo } from "../shared/ages.js";
 import { get } from "../shared/api.js";
-import { historyQuery } from "./filter.js";
-import { Grid } from "./grid.js";
-import { MOST, OpenList, PAGE } from "./open-list.js";
-import { chartOf, describeViolation, tellAgo, violationDetails, violationName, VIOLATION_COLUMNS } from "./rows.js";
 import { el, say } from "../shared/dom.js";
 import { ago, count } from "../shared/format.js";
-import { showKeys } from "./keys.js";
 import { forgetPlan } from "../shared/reaction-plans.js";
 import { counted, nameOf } from "../shared/violation-words.js";
+import { historyQuery } from "./filter.js";
+import { Grid } from "./grid.js";
+import { showKeys } from "./keys.js";
+import { MOST, OpenList, PAGE } from "./open-list.js";
+import { chartOf, describeViolation, violationDetails, violationName, VIOLATION_COLUMNS } from "./rows.js";
 
 /**
  * @param {{ client: any, notes: ReturnType<typeof import("./notes.js").notes>, complain: (error: Error) => void,

@@ -1,11 +1,11 @@
 // What a row of a violation says, and what is behind it: what to do, and which points made the pattern.
 
 import { get, ROOT } from "../shared/api.js";
-import { cell } from "./grid.js";
 import { el } from "../shared/dom.js";
 import { ago, count, fullTime, number, quantity, time } from "../shared/format.js";
 import { reactionPlan } from "../shared/reaction-plans.js";
 import { limitsOf, nameOf, ruleSentence, severityMark, valueOf } from "../shared/violation-words.js";
+import { cell } from "./grid.js";
 
 /** Points of a pattern that are told one by one, the newest ones. */
 const POINTS = 12;
@@ -46,15 +46,6 @@ export function whenParts(timestamp) {
   return [
     el("time", { datetime: timestamp, title: fullTime(timestamp) }, time(timestamp)),
     el("span", { class: "soft", "data-ago": timestamp }, ago(timestamp))];
-}
-
-/** Says anew how long ago things were. */
-export function tellAgo(within) {
-  const now = Date.now();
-  for (const element of within.querySelectorAll("[data-ago]")) {
-    const text = ago(element.dataset.ago, now);
-    if (element.textContent !== text) element.textContent = text;
-  }
 }
 
 /** What is behind a row. What has to be asked for comes when it comes. */

@@ -4,10 +4,10 @@
 // token of this page's session, if there is one.
 
 import { get, ROOT } from "../shared/api.js";
-import { nameParts } from "./names.js";
 import { byId } from "../shared/dom.js";
 import { token } from "../shared/session.js";
 import { complain, shell } from "../shared/shell.js";
+import { nameParts } from "./names.js";
 
 const client = shell({ page: "api" });
 // For the count in the header. Not violations themselves: nobody sees them here.

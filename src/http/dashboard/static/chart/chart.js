@@ -1,23 +1,24 @@
 // The page of one control chart: puts its parts together, and keeps in the address what is looked at.
 
+import { tellAgo } from "../shared/ages.js";
 import { get, ROOT } from "../shared/api.js";
+import { byId, calmly, el } from "../shared/dom.js";
+import { Newest } from "../shared/newest.js";
+import { complain, shell } from "../shared/shell.js";
 import { ChartPoints } from "./data.js";
 import { askAndExclude } from "./exclude.js";
 import { listenToHands, listenToKeys } from "./gestures.js";
 import { chartHeader } from "./header.js";
 import { legend } from "./legend.js";
 import { limitsPanel } from "./limits.js";
-import { Newest } from "./newest.js";
 import { flagsOf, loadPhases, noteList } from "./notes.js";
 import { ChartPlot } from "./plot.js";
 import { readout } from "./readout.js";
 import { pointTable } from "./table.js";
 import { toolbar } from "./tools.js";
 import { View } from "./view.js";
-import { tellAgo, Violations, violationList } from "./violations.js";
+import { Violations, violationList } from "./violations.js";
 import { facts, kindWords, sentence } from "./words.js";
-import { byId, calmly, el } from "../shared/dom.js";
-import { complain, shell } from "../shared/shell.js";
 
 const id = Number(/\/characteristics\/(\d+)\/?$/.exec(location.pathname)?.[1]);
 const asked = new URLSearchParams(location.search);

@@ -1,9 +1,9 @@
 // The head of the page: which process this is, how it is doing, and what to do about it.
 
-import { kindWords, limitDecimals, methodWords } from "./words.js";
 import { el, say } from "../shared/dom.js";
 import { ago, ALARM_STATES, count, fullTime, number, quantity } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
+import { kindWords, limitDecimals, methodWords } from "./words.js";
 
 /** Fills the head; gives a function that shows a characteristic as it is now. */
 export function chartHeader(box) {
@@ -24,6 +24,8 @@ export function chartHeader(box) {
     document.title = `${name} · Andon`;
     say(title, name);
     say(where, [group, key && `key ${key}`, characteristic.description].filter(Boolean).join(" · "));
+    // Who comes because it signals sees what to do; who closes it has read it.
+    if (box.dataset.alarm !== alarm_state) plan.open = alarm_state.startsWith("active");
     box.dataset.alarm = alarm_state;
     const { shape } = ALARM_STATES[alarm_state] ?? ALARM_STATES.no_limits;
     if (state.dataset.told !== stateText(characteristic)) {

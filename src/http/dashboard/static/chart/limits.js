@@ -3,10 +3,10 @@
 // It is no dialog that covers the page: the preview is drawn on the chart meanwhile.
 
 import { post, put } from "../shared/api.js";
-import { limitDecimals, methodWords } from "./words.js";
-import { signature } from "./exclude.js";
-import { el, say } from "../shared/dom.js";
+import { el } from "../shared/dom.js";
 import { count, number } from "../shared/format.js";
+import { signature } from "./exclude.js";
+import { limitDecimals, methodWords } from "./words.js";
 
 const LISTED = 20;
 

@@ -1,9 +1,9 @@
 // What people and limits have done, as flags along the top of the chart and as a list: answers, and other limits.
 
 import { get } from "../shared/api.js";
-import { answerSentence, limitDecimals, limitsText, methodWords } from "./words.js";
 import { el, say } from "../shared/dom.js";
 import { count, fullTime } from "../shared/format.js";
+import { answerSentence, limitDecimals, limitsText, methodWords } from "./words.js";
 
 const MOST = 100;
 

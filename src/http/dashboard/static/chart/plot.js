@@ -53,9 +53,9 @@ export class ChartPlot {
   }
 
   /** What each chart is about. */
-  name({ location, dispersion }) {
+  name({ location, dispersion, dispersionNote }) {
     this.#names.location.textContent = location;
-    this.#names.dispersion.textContent = dispersion;
+    this.#names.dispersion.textContent = dispersionNote ? `${dispersion} (${dispersionNote})` : dispersion;
   }
 
   /**

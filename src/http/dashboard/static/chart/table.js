@@ -1,9 +1,9 @@
 // The points in view as a table, for who reads rather than looks, and as CSV, for who calculates.
 
-import { kindWords, limitDecimals, ruleName, zoneWords } from "./words.js";
 import { BYTE_ORDER_MARK, csvLine } from "../shared/csv.js";
 import { calmly, el, say } from "../shared/dom.js";
 import { count, fullTime, number } from "../shared/format.js";
+import { kindWords, limitDecimals, ruleName, zoneWords } from "./words.js";
 
 const ROWS = 500; // more than anybody reads; the CSV has all
 

@@ -1,11 +1,11 @@
 // The buttons above the chart: through history, to a range of dates, to files, and to the control limits.
 
 import { address, get, Problem } from "../shared/api.js";
-import { csvOf, download } from "./table.js";
 import { byId, el, say } from "../shared/dom.js";
 import { count } from "../shared/format.js";
 import { askForToken, token } from "../shared/session.js";
 import { complain } from "../shared/shell.js";
+import { csvOf, download } from "./table.js";
 
 const MOST_IN_PICTURE = 200;
 const MOST_IN_VIEW = 5_000;

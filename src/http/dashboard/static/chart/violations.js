@@ -1,11 +1,11 @@
 // The violations beside the chart: those that wait first. Choosing one shows its pattern in the chart.
 
 import { get } from "../shared/api.js";
-import { Newest } from "./newest.js";
-import { answerSentence, ruleSentence } from "./words.js";
 import { calmly, el, say } from "../shared/dom.js";
 import { ago, count, fullTime, quantity } from "../shared/format.js";
+import { Newest } from "../shared/newest.js";
 import { severityMark } from "../shared/violation-words.js";
+import { answerSentence, ruleSentence } from "./words.js";
 
 /** Those that wait are listed up to so many, and the newest others. */
 const LISTED = 50;
@@ -178,11 +178,6 @@ function noneWaits({ isAll, lookedAt }, alarmState) {
   if (isAll) return isSaidToWait ? "Something waits for an answer, and is being looked for." : "Nothing waits for an answer.";
   const soFar = `None of the newest ${count(lookedAt)} open violations waits for an answer`;
   return isSaidToWait ? `${soFar}, but an older one does: the alarm list has it.` : `${soFar}.`;
-}
-
-/** Says anew how long ago things were. */
-export function tellAgo(within) {
-  for (const element of within.querySelectorAll("[data-ago]")) say(element, ago(element.dataset.ago));
 }
 
 /** Makes a list hold these entries, and leaves alone the elements of what is the same as before. */

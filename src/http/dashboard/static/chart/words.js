@@ -19,7 +19,7 @@ const ZONES = {
 const RULES = ["", "Outlier", "Shift", "Trend", "Alternation", "Zone A", "Zone B", "Stratification", "Mixture"];
 
 const KINDS = {
-  i_mr: { name: "I-MR chart", location: "Individual values", dispersion: "Moving range", about: "single values and how far each lies from the one before" },
+  i_mr: { name: "I-MR chart", location: "Individual values", dispersion: "Moving range", dispersionNote: "shown, not judged by the rules", about: "single values and how far each lies from the one before" },
   xbar_r: { name: "X̄-R chart", location: "Mean of each subgroup", dispersion: "Range within the subgroup", about: "subgroup means and the range within each subgroup" },
   xbar_s: { name: "X̄-S chart", location: "Mean of each subgroup", dispersion: "Standard deviation within the subgroup", about: "subgroup means and the standard deviation within each subgroup" },
 };

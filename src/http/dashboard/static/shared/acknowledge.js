@@ -1,7 +1,7 @@
 // The dialog in which people answer alarms. Pages give it what is to be answered, and get back whether it is.
 
-import { get, Problem } from "./api.js";
 import { sender, sendMany, sendOne } from "./acknowledge-send.js";
+import { get, Problem } from "./api.js";
 import { el, say } from "./dom.js";
 import { ago, count, fullTime } from "./format.js";
 import { reactionPlan } from "./reaction-plans.js";

@@ -1,7 +1,7 @@
 // What is around every page: where one can go, how the connection is, how many alarms wait, and how it looks.
 
-import { get, Problem, ROOT } from "./api.js";
 import { AndonClient } from "../client/andon-client.js";
+import { get, Problem, ROOT } from "./api.js";
 import { follow } from "./clock.js";
 import { byId, calmly, el, say } from "./dom.js";
 import { count, TIME_ZONE, time } from "./format.js";

@@ -61,7 +61,7 @@ export function attention() {
       const text = JSON.stringify(found);
       if (text === told) return;
       told = text;
-      const all = found.length ? found : [{ tone: "good", text: "Nothing needs anybody." }];
+      const all = found.length ? found : [{ tone: "good", text: "Nothing is wrong with the server." }];
       const shape = { bad: "octagon", warn: "diamond", good: "check" };
       list.replaceChildren(...all.map(({ tone, text }) => el("li", { class: "state", "data-tone": tone }, icon(shape[tone]), el("span", {}, text))));
     },

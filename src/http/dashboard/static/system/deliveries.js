@@ -1,6 +1,7 @@
 // What people were told, to whom, and how it went: first what went wrong.
 
 import { ROOT, get } from "../shared/api.js";
+import { now } from "../shared/clock.js";
 import { byId, el, say } from "../shared/dom.js";
 import { count, fullTime, time } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
@@ -61,7 +62,7 @@ export function deliveries(everyMs) {
     if (state.value) {
       return { latest, page: await get("deliveries", { receiver: to, state: state.value, offset: pages.offset, limit: LIMIT }, signal) };
     }
-    const from = new Date(Date.now() - RECENT_MS).toISOString();
+    const from = new Date(now() - RECENT_MS).toISOString();
     const troubles = [];
     for (const word of TROUBLE_STATES) { // one after the other: this page is no reason for load
       const isOver = word === "dead" || word === "expired";

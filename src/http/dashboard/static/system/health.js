@@ -1,17 +1,18 @@
 // Whether the server takes work, for how long it runs, where its log stands, and what it needs of the machine.
 
 import { Problem, get } from "../shared/api.js";
+import { now } from "../shared/clock.js";
 import { byId, el, say } from "../shared/dom.js";
 import { count, fullTime, number, time } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
-import { startOf } from "./history.js";
 import { Facts } from "./facts.js";
+import { startOf } from "./history.js";
 import { Refresh } from "./refresh.js";
 import { bytes, span } from "./words.js";
 
 const STATUS = {
-  ready: { word: "Ready", tone: "good", shape: "check", sentence: "It takes work." },
-  degraded: { word: "Degraded", tone: "warn", shape: "diamond", sentence: "It takes work, but that may end soon." },
+  ready: { word: "Ready", tone: "good", shape: "check", sentence: "It accepts samples." },
+  degraded: { word: "Degraded", tone: "warn", shape: "diamond", sentence: "It accepts samples, but that may end soon." },
   not_ready: { word: "Not ready", tone: "bad", shape: "octagon", sentence: "It takes no work at the moment." },
   away: { word: "No answer", tone: "bad", shape: "octagon", sentence: "The server cannot be reached." },
 };
@@ -28,10 +29,8 @@ export function health(client, everyMs) {
   const facts = new Facts();
   section.append(status, age, facts.element);
   let epoch = null;
-  let aheadMs = 0; // of the server's clock before ours
-  const heard = ({ epoch: newer, server_time: at }) => {
+  const heard = ({ epoch: newer }) => {
     epoch = newer ?? epoch;
-    if (at) aheadMs = Date.parse(at) - Date.now();
   };
   client.on("welcome", (message) => heard(message.payload ?? message));
   client.on("heartbeat", (message) => heard(message.payload ?? message));
@@ -72,7 +71,7 @@ export function health(client, everyMs) {
     measured(reading, history) {
       const started = startOf(reading);
       facts.show("Version", reading.words("andon_build_info", "version")[0] ?? null);
-      facts.show("Running for", started && span((Date.now() + aheadMs) / 1_000 - started), started && `since ${fullTime(started * 1_000)}`);
+      facts.show("Running for", started && span(now() / 1_000 - started), started && `since ${fullTime(started * 1_000)}`);
       facts.show("Newest event", count(reading.sum("andon_log_head_position")), "the position of the newest event in the log");
       facts.show("Log begins after", count(reading.sum("andon_log_floor_position")), "events up to this position were removed; who missed more gets snapshots");
       facts.show("Log epoch", epoch, "positions of another epoch mean nothing");
