@@ -194,7 +194,13 @@ async fn an_episode_is_one_conversation_with_its_chart_in_it() {
         );
     }
     let text = opened.part("text/plain")["content"].as_str().expect("text").to_owned();
-    for expected in ["Bohrung Ø <b>", "https://spc.example.com/api/v1/characteristics/", "Limits:", " CE"] {
+    for expected in [
+        "Bohrung Ø <b>",
+        "https://spc.example.com/characteristics/",
+        "https://spc.example.com/alarms?episode=",
+        "Limits:",
+        " CE",
+    ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     // Each is a delivery, under the name that the mail has.
