@@ -6,6 +6,7 @@ import { test } from "node:test";
 
 import { csvCell, csvLine } from "../../../src/http/dashboard/static/shared/csv.js";
 import { ownServer } from "../own-server.mjs";
+import { Proxy } from "../proxy.mjs";
 import { call, eventually, givenACharacteristic, open, sample, server } from "../support.mjs";
 
 const OUT = 14;
@@ -169,13 +170,17 @@ test("the history is looked at anew where what was missed is not told", async (t
     await call("POST", "samples", { characteristic_id: id, measurements: [value] }, own.root);
   };
   await given(OUT);
-  const page = await open(t, "alarms?view=history", { at: own.root, expectedErrors: /ERR_|WebSocket|50\d/ });
+  const proxy = await Proxy.to(own.root);
+  t.after(() => proxy.close());
+  const page = await open(t, "alarms?view=history", { at: new URL(proxy.url), expectedErrors: /ERR_|WebSocket|50\d/ });
   await isLive(page);
   await page.locator("#history tr[data-id]").getByText("Bore 14").waitFor();
+  proxy.answers = [503, {}]; // nothing is heard of what happens until it has happened
   await own.kill();
   await page.locator('#connection[data-state="disconnected"]').waitFor();
   await own.start("another.db");
   await given(15);
+  proxy.answers = null;
   await page.locator("#history tr[data-id]").getByText("Bore 15").waitFor();
 });
 
