@@ -27,6 +27,8 @@ export class Tile {
     this.canvas = el("canvas", { class: "sparkline", "aria-hidden": "true" });
     this.size = null;
     this.isVisible = false;
+    /** The frame's time. */
+    this.drawnAt = -Infinity;
     this.link = el("a", { href: new URL(`characteristics/${process.id}`, ROOT).href, class: "into" },
       el("span", { class: "state" }, this.#icon, this.#word, this.#severity), this.#name, this.#value);
     this.#answer = el("button", { type: "button", class: "answer", onclick: () => answer(this.process) }, "Acknowledge");

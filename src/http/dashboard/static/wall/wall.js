@@ -22,6 +22,10 @@ const READS_AT_ONCE = 6;
 /** After a chart could not be read. */
 const READ_AGAIN_MS = 5_000;
 const AGES_EVERY_MS = 10_000;
+/** Between two drawings of a tile whose state is the same: nobody reads ten numbers in a second. */
+const REST_MS = 250;
+/** Tiles drawn with one frame: when many change at once, no frame is late for them. */
+const DRAWN_AT_ONCE = 24;
 
 const client = shell({ page: "", client: { alertsOnlyWhileHidden: true } });
 const plant = new Plant(client, { changed, gone });
@@ -144,18 +148,24 @@ function want(tile, process = tile.process) {
   frame ??= requestAnimationFrame(draw);
 }
 
-function draw() {
+function draw(now) {
   frame = null;
-  const now = performance.now();
+  let drawn = 0;
   for (const tile of dirty) {
+    if (drawn === DRAWN_AT_ONCE) break; // the others with the next frame
+    const isNews = tile.element.dataset.alarm !== states.get(tile.process.id);
+    if (tile.isVisible && !isNews && now - tile.drawnAt < REST_MS) continue;
+    dirty.delete(tile);
     if (!tile.isVisible) continue; // said when it comes on screen
+    tile.drawnAt = now;
+    drawn += 1;
     tile.update(tile.process);
     if (!tile.size) continue;
     const { series } = tile.process;
     if (series.isStale && series.mayReadAt <= now) toRead.add(tile);
     drawSparkline(tile.canvas, series, tile.size, colours);
   }
-  dirty.clear();
+  if (dirty.size > 0) frame ??= requestAnimationFrame(draw);
   readNext();
 }
 
