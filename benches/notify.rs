@@ -3,7 +3,7 @@
 //! * `posts alone`: the same bodies to the same far end by the same HTTP client, without a ledger: the floor.
 //! * **How soon**: from the answer to a sample (its commit) to the first byte at the far end, on an idle system.
 //! * **What others pay**: samples recorded in alternating runs, while nothing is due and while 20,000 deliveries wait for a
-//!   receiver that never answers; and how soon another receiver is told beside that one, in alternating runs, too.
+//!   receiver that never answers.
 //!
 //! The far end is a thread in this process, on the same processors. On SQLite, or on PostgreSQL where `BENCH_POSTGRES` is the
 //! address of an empty database.
@@ -263,77 +263,33 @@ async fn throughput() {
     running.stop().await;
 }
 
-/// From commits to first bytes, of so many alerts one after the other: shortest first, in milliseconds.
-async fn alert_times(running: &Running, far_end: &mut FarEnd, alerts: usize) -> Vec<f64> {
-    let mut times = vec![];
-    for number in 0..alerts + 20 {
-        running.measure(number, 99.0).await;
-        let committed = Instant::now();
-        let opened = far_end.firsts.recv().await.unwrap();
-        running.measure(number, 10.0).await;
-        far_end.firsts.recv().await.unwrap();
-        if number >= 20 {
-            times.push(opened.saturating_duration_since(committed).as_secs_f64() * 1e3);
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    times.sort_unstable_by(f64::total_cmp);
-    times
-}
-
-fn quantile(times: &[f64], q: f64) -> f64 {
-    times[((times.len() - 1) as f64 * q) as usize]
-}
-
 async fn latency() {
     let mut far_end = FarEnd::start();
     let directory = directory();
     let mut settings = settings(&directory, vec![receiver("hook", &far_end.url, 4)]);
     settings.services.episode_close_points = 1.try_into().unwrap();
     let running = Running::start(settings).await;
-    let times = alert_times(&running, &mut far_end, ALERTS).await;
+    let mut times = vec![];
+    for number in 0..ALERTS + 20 {
+        running.measure(number, 99.0).await;
+        let committed = Instant::now();
+        let opened = far_end.firsts.recv().await.unwrap();
+        running.measure(number, 10.0).await;
+        far_end.firsts.recv().await.unwrap();
+        if number >= 20 {
+            times.push(opened.saturating_duration_since(committed));
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    times.sort_unstable();
+    let quantile = |q: f64| times[((times.len() - 1) as f64 * q) as usize].as_secs_f64() * 1e3;
     println!(
         "{:<44} p50 {:>6.2} ms   p99 {:>6.2} ms",
         "commit to first byte, idle",
-        quantile(&times, 0.5),
-        quantile(&times, 0.99)
+        quantile(0.5),
+        quantile(0.99)
     );
     running.stop().await;
-}
-
-async fn what_other_receivers_pay() {
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", silent.local_addr().unwrap());
-    let directories = [directory(), directory()];
-    let mut far_ends = [FarEnd::start(), FarEnd::start()];
-    let hook = |far_end: &FarEnd| receiver("hook", &far_end.url, 4);
-    let mut alone = settings(&directories[0], vec![hook(&far_ends[0])]);
-    let mut beside = settings(&directories[1], vec![hook(&far_ends[1]), receiver("dead", &url, 4)]);
-    for settings in [&mut alone, &mut beside] {
-        settings.services.episode_close_points = 1.try_into().unwrap();
-    }
-    fill(&beside, "dead", DUE).await;
-    let (alone, beside) = (Running::start(alone).await, Running::start(beside).await);
-    let mut ratios = vec![];
-    for pair in 0..PAIRS {
-        let mut medians = [0.0; 2];
-        for place in if pair % 2 == 0 { [0, 1] } else { [1, 0] } {
-            let running = [&alone, &beside][place];
-            medians[place] = quantile(&alert_times(running, &mut far_ends[place], ALERTS / 10).await, 0.5);
-        }
-        ratios.push(medians[1] / medians[0]);
-    }
-    tell("first byte beside a dead receiver, 20,000 due", "of that without", &ratios);
-    alone.stop().await;
-    beside.stop().await;
-}
-
-/// A mean, and twice its standard error.
-fn tell(what: &str, of: &str, ratios: &[f64]) {
-    let mean = ratios.iter().sum::<f64>() / PAIRS as f64;
-    let spread = ratios.iter().map(|ratio| (ratio - mean).powi(2)).sum::<f64>() / (PAIRS - 1) as f64;
-    let error = (spread / PAIRS as f64).sqrt();
-    println!("{what:<44} {:>8.1} % +- {:.1} {of}, {PAIRS} pairs", 100.0 * mean, 100.0 * 2.0 * error);
 }
 
 async fn what_others_pay() {
@@ -355,7 +311,15 @@ async fn what_others_pay() {
         };
         ratios.push(with / without);
     }
-    tell("samples while 20,000 wait for a dead receiver", "of the rate without", &ratios);
+    let mean = ratios.iter().sum::<f64>() / PAIRS as f64;
+    let spread = ratios.iter().map(|ratio| (ratio - mean).powi(2)).sum::<f64>() / (PAIRS - 1) as f64;
+    let error = (spread / PAIRS as f64).sqrt();
+    println!(
+        "{:<44} {:>8.1} % +- {:.1} of the rate without, {PAIRS} pairs",
+        "samples while 20,000 wait for a dead receiver",
+        100.0 * mean,
+        100.0 * 2.0 * error
+    );
     idle.stop().await;
     loaded.stop().await;
 }
@@ -368,7 +332,6 @@ fn main() {
         latency().await;
         if std::env::var_os("BENCH_POSTGRES").is_none() {
             what_others_pay().await; // two databases
-            what_other_receivers_pay().await;
         }
     });
 }
