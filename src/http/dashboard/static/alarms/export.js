@@ -6,7 +6,7 @@ import { count } from "../shared/format.js";
 import { Scan } from "./scan.js";
 
 /** Rows of one file, at most: some 15 MB. */
-export const MOST_ROWS = 50_000;
+const MOST_ROWS = 50_000;
 
 /** Rows that are asked for at once. */
 const PAGE = 1_000;

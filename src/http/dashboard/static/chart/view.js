@@ -97,4 +97,4 @@ export class View {
   }
 }
 
-export const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
+const clamp = (value, least, most) => Math.min(most, Math.max(least, value));

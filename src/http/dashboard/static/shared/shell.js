@@ -15,7 +15,7 @@ const COMPLAINTS = 3;
 const COUNT_EVERY_MS = 30_000;
 
 /** What changes how many alarms wait. */
-export const ALARM_TYPES = ["violation", "violation_update", "ack_update"];
+const ALARM_TYPES = ["violation", "violation_update", "ack_update"];
 
 /**
  * Draws what is around the page, and makes its one connection, which the page then subscribes with and starts.

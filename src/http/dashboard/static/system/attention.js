@@ -11,7 +11,7 @@ const NEARLY_FULL = 0.8;
 const OVERDUE_SECONDS = 900;
 
 /** @returns {{ tone: "bad" | "warn", text: string }[]} the worst first */
-export function findings(reading, history) {
+function findings(reading, history) {
   const found = [];
   const bad = (text) => found.push({ tone: "bad", text });
   const warn = (text) => found.push({ tone: "warn", text });

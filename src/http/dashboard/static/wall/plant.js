@@ -46,11 +46,6 @@ export class Plant {
     return this.#processes.values();
   }
 
-  /** @returns {Process | undefined} */
-  process(id) {
-    return this.#processes.get(id);
-  }
-
   #hear({ type, characteristic_id: id, payload }, told) {
     let process = this.#processes.get(id);
     if (!process) {
