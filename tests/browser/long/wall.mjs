@@ -1,5 +1,5 @@
 // The wall under load, for a long time: whether frames are dropped, and whether memory grows. Prints figures; the memory
-// is held against a bound. `MINUTES`, `TILES` and `PER_SECOND` say how much; run by `.ci/long`.
+// is held against a bound. `MINUTES`, `TILES`, `PER_SECOND` and `SCREEN` (such as 3840x2160) say how much; run by `.ci/long`.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,6 +9,7 @@ import { feed } from "./load.mjs";
 
 const [minutes, tiles, perSecond] = [["MINUTES", 2], ["TILES", 200], ["PER_SECOND", 10]].map(
   ([name, usual]) => Number(process.env[name] ?? usual));
+const [width, height] = (process.env.SCREEN ?? "1920x1080").split("x").map(Number);
 /** What the heap may have grown by from the first quarter to the last. */
 const MOST_GROWTH = 1.2;
 /** A frame of 60 a second, and half of the next one. */
@@ -17,7 +18,7 @@ const DROPPED_MS = 25;
 test(`the wall with ${tiles} tiles at ${perSecond} samples a second each, for ${minutes} minutes`, async (t) => {
   const own = await ownServer(t);
   const load = await feed(own.ask, own.root, { tiles, perSecond });
-  const page = await open(t, "", { at: own.root, viewport: { width: 1920, height: 1080 } });
+  const page = await open(t, "", { at: own.root, viewport: { width, height } });
   await page.locator("#connection[data-state=live]").waitFor();
   const cdp = await page.context().newCDPSession(page);
   await cdp.send("Performance.enable");

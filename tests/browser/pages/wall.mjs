@@ -126,16 +126,13 @@ test("the sparkline is drawn: the past at once, and each sample as it comes", as
   const bore = await givenACharacteristic({ group: `${here}/h` });
   for (let n = 0; n < 5; n += 1) await sample(bore.id, 10 + (n % 3) / 2);
   const page = await open(t, `?group=${here}/h`);
-  const inked = () => tileOf(page, bore).locator("canvas").evaluate((canvas) => {
-    if (canvas.width === 0) return 0;
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    let sum = 0;
-    for (let at = 3; at < data.length; at += 4) sum += data[at];
-    return sum;
-  });
-  const before = await eventually(inked, "the past is drawn");
-  await sample(bore.id, 12.5);
-  await eventually(async () => (await inked()) !== before, "the sample is drawn");
+  const line = () => tileOf(page, bore).locator(".sparkline .values").getAttribute("d");
+  const dots = () => tileOf(page, bore).locator(".sparkline .out").getAttribute("d");
+  await eventually(async () => (await line())?.split("L").length === 5, "the past is drawn");
+  assert.equal(await dots(), "");
+  await sample(bore.id, 14);
+  await eventually(async () => (await line()).split("L").length === 6, "the sample is drawn");
+  assert.equal((await dots()).split("M").length - 1, 1, "it is marked, since it signals");
 });
 
 test("no serious or critical finding of axe, whatever the state", async (t) => {

@@ -1,48 +1,41 @@
-// Draws a sparkline with its limits on a canvas. Cheap: two hundred may change ten times in a second.
+// A sparkline with its limits. Drawn as a part of the page and not on a canvas of its own: two hundred canvases are two
+// hundred layers, which a browser puts together anew with each frame.
 
+import { el } from "../shared/dom.js";
 import { POINTS } from "./series.js";
 
-/** The colours of now, read once for all sparklines. */
-export function palette() {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(name).trim();
-  return { series: colour("--series"), limit: colour("--limit"), center: colour("--center"), none: colour("--none") };
+/** Its own measures, stretched to the room there is; strokes are not. */
+const [WIDTH, HEIGHT, MARGIN] = [240, 58, 4];
+
+/** The newest points of one process. */
+export class Sparkline {
+  #center = el("svg:path", { class: "center" });
+  #limits = el("svg:path", { class: "limits" });
+  #values = el("svg:path", { class: "values" });
+  #out = el("svg:path", { class: "out" });
+
+  constructor() {
+    this.element = el("svg:svg", { class: "sparkline", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      this.#center, this.#limits, this.#values, this.#out);
+  }
+
+  /** @param {import("./series.js").Series} series */
+  draw({ points }) {
+    const { low, high } = range(points);
+    const x = (index) => (MARGIN + ((index + POINTS - points.length) / (POINTS - 1)) * (WIDTH - 2 * MARGIN)).toFixed(1);
+    const y = (value) => (HEIGHT - MARGIN - ((value - low) / (high - low)) * (HEIGHT - 2 * MARGIN)).toFixed(1);
+    const line = (of) => lineThrough(points.map(of), x, y);
+    draw(this.#center, line(({ center }) => center));
+    draw(this.#limits, line(({ ucl }) => ucl) + line(({ lcl }) => lcl));
+    draw(this.#values, line(({ value }) => value));
+    // Strokes of no length are dots: not only another colour.
+    draw(this.#out, points.map(({ isOut, value }, index) => (isOut ? `M${x(index)} ${y(value)}h0` : "")).join(""));
+    this.element.classList.toggle("unjudged", points.at(-1)?.ucl === null);
+  }
 }
 
-/**
- * @param {HTMLCanvasElement} canvas whose size on the page is known: `width` and `height` in CSS pixels
- * @param {import("./series.js").Series} series
- */
-export function drawSparkline(canvas, series, { width, height, ratio }, colours) {
-  const [pixelsWide, pixelsHigh] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== pixelsWide) canvas.width = pixelsWide;
-  if (canvas.height !== pixelsHigh) canvas.height = pixelsHigh;
-  const context = canvas.getContext("2d");
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, width, height);
-  const { points } = series;
-  if (points.length === 0) return;
-  const { low, high } = range(points);
-  const margin = 4;
-  const x = (index) => margin + ((index + POINTS - points.length) / (POINTS - 1)) * (width - 2 * margin);
-  const y = (value) => height - margin - ((value - low) / (high - low)) * (height - 2 * margin);
-
-  context.lineWidth = 1;
-  line(context, points, x, (point) => point.center, y, colours.center, []);
-  line(context, points, x, (point) => point.ucl, y, colours.limit, [4, 3]);
-  line(context, points, x, (point) => point.lcl, y, colours.limit, [4, 3]);
-  context.lineWidth = 1.6;
-  line(context, points, x, (point) => point.value, y, points.at(-1).ucl === null ? colours.none : colours.series, []);
-  context.fillStyle = colours.limit;
-  points.forEach((point, index) => {
-    if (!point.isOut) return;
-    context.beginPath();
-    context.moveTo(x(index), y(point.value) - 4); // a diamond: not only another colour
-    context.lineTo(x(index) + 4, y(point.value));
-    context.lineTo(x(index), y(point.value) + 4);
-    context.lineTo(x(index) - 4, y(point.value));
-    context.fill();
-  });
+function draw(path, d) {
+  if (path.getAttribute("d") !== d) path.setAttribute("d", d);
 }
 
 function range(points) {
@@ -54,20 +47,13 @@ function range(points) {
   return low < high ? { low, high } : { low: low - 1, high: high + 1 };
 }
 
-function line(context, points, x, of, y, colour, dashes) {
-  context.beginPath();
-  context.setLineDash(dashes);
-  context.strokeStyle = colour;
-  let isDrawing = false;
-  points.forEach((point, index) => {
-    const value = of(point);
-    if (value === null || value === undefined) {
-      isDrawing = false;
-      return;
-    }
-    if (isDrawing) context.lineTo(x(index), y(value));
-    else context.moveTo(x(index), y(value));
-    isDrawing = true;
+/** With a gap wherever there is no value. */
+function lineThrough(values, x, y) {
+  let [d, isDrawing] = ["", false];
+  values.forEach((value, index) => {
+    const isThere = value !== null && value !== undefined;
+    if (isThere) d += `${isDrawing ? "L" : "M"}${x(index)} ${y(value)}`;
+    isDrawing = isThere;
   });
-  context.stroke();
+  return d;
 }

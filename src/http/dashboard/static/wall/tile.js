@@ -4,6 +4,7 @@ import { ROOT } from "../shared/api.js";
 import { el, say } from "../shared/dom.js";
 import { ago, ALARM_STATES, count, fullTime, quantity } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
+import { Sparkline } from "./sparkline.js";
 import { gravestOf } from "./urgency.js";
 
 /** One process on the wall. */
@@ -16,6 +17,7 @@ export class Tile {
   #value = el("span", { class: "value" });
   #told = el("span", { class: "told" });
   #age = el("time", { class: "age" });
+  #sparkline = new Sparkline();
   #answer;
 
   /**
@@ -24,8 +26,6 @@ export class Tile {
    */
   constructor(process, { answer }) {
     this.process = process;
-    this.canvas = el("canvas", { class: "sparkline", "aria-hidden": "true" });
-    this.size = null;
     this.isVisible = false;
     /** The frame's time. */
     this.drawnAt = -Infinity;
@@ -33,11 +33,11 @@ export class Tile {
       el("span", { class: "state" }, this.#icon, this.#word, this.#severity), this.#name, this.#value);
     this.#answer = el("button", { type: "button", class: "answer", onclick: () => answer(this.process) }, "Acknowledge");
     this.element = el("li", { class: "tile", "data-id": process.id },
-      this.link, this.#age, this.canvas, el("p", { class: "foot" }, this.#told, this.#answer));
+      this.link, this.#age, this.#sparkline.element, el("p", { class: "foot" }, this.#told, this.#answer));
     this.update(process);
   }
 
-  /** Says anew what is different; the sparkline is drawn apart. */
+  /** Says and draws anew what is different. */
   update(process) {
     this.process = process;
     const { definition, newest } = process;
@@ -58,6 +58,7 @@ export class Tile {
     this.#told.title = this.#told.textContent; // where there is no room for all of it
     this.#answer.hidden = waiting.length === 0;
     this.#answer.setAttribute("aria-label", `Acknowledge the alarm of ${definition.name}`);
+    this.#sparkline.draw(process.series);
     this.tellAge();
   }
 

@@ -13,7 +13,6 @@ import { Headline } from "./headline.js";
 import { Plant } from "./plant.js";
 import { POINTS } from "./series.js";
 import { Chime } from "./sound.js";
-import { drawSparkline, palette } from "./sparkline.js";
 import { Tile } from "./tile.js";
 import { byGravity, byName, byUrgency, STATES, urgencyOf } from "./urgency.js";
 
@@ -35,7 +34,6 @@ const [tiles, states] = [new Map(), new Map()];
 const sections = new Map();
 const [dirty, toRead] = [new Set(), new Set()];
 const filter = readFilter();
-let colours = palette();
 let frame = null;
 let reading = 0;
 
@@ -59,15 +57,6 @@ const visibility = new IntersectionObserver((entries) => {
     if (isIntersecting) want(tile);
   }
 }, { rootMargin: "200px" });
-const sizes = new ResizeObserver((entries) => {
-  for (const { target, contentRect } of entries) {
-    const tile = tiles.get(Number(target.parentElement?.dataset.id));
-    if (!tile) continue;
-    tile.size = { width: contentRect.width, height: contentRect.height, ratio: devicePixelRatio };
-    want(tile);
-  }
-});
-
 const arrange = calmly(200, () => {
   placeTiles();
   headline.tell([...plant.processes].filter(isOfPlace));
@@ -87,10 +76,6 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   search.focus();
-});
-document.addEventListener("themechange", () => {
-  colours = palette();
-  for (const tile of tiles.values()) want(tile);
 });
 setInterval(() => {
   for (const tile of tiles.values()) if (tile.isVisible) want(tile);
@@ -112,7 +97,6 @@ function changed(process, isAlarm) {
     const tile = new Tile(process, { answer });
     tiles.set(id, tile);
     visibility.observe(tile.element);
-    sizes.observe(tile.canvas);
   }
   if (isAlarm || before !== state) arrange();
   // A first snapshot tells how it was already; only what happens now is heard.
@@ -124,7 +108,6 @@ function gone(id) {
   const tile = tiles.get(id);
   if (!tile) return;
   visibility.unobserve(tile.element);
-  sizes.unobserve(tile.canvas);
   tile.element.remove();
   tiles.delete(id);
   states.delete(id);
@@ -160,10 +143,8 @@ function draw(now) {
     tile.drawnAt = now;
     drawn += 1;
     tile.update(tile.process);
-    if (!tile.size) continue;
     const { series } = tile.process;
     if (series.isStale && series.mayReadAt <= now) toRead.add(tile);
-    drawSparkline(tile.canvas, series, tile.size, colours);
   }
   if (dirty.size > 0) frame ??= requestAnimationFrame(draw);
   readNext();
