@@ -40,6 +40,8 @@ pub async fn list(
         sample_id: query.sample_id,
         episode_id: query.episode_id,
         acknowledged: query.acknowledged,
+        requires_acknowledgement: query.requires_acknowledgement,
+        ack_user: query.ack_user,
         status: query.status,
         severity: query.severity,
         rule_id: query.rule_id,

@@ -21,6 +21,10 @@ pub struct ViolationFilter {
     pub episode_id: Option<EpisodeId>,
     /// Answered or not.
     pub acknowledged: Option<bool>,
+    /// Of rules that want an answer, or not.
+    pub requires_acknowledgement: Option<bool>,
+    /// Answered by this person; the letters A to Z in either case.
+    pub ack_user: Option<String>,
     /// Still holding or not.
     pub status: Option<ViolationStatus>,
     /// Those of this severity.

@@ -15,7 +15,8 @@ struct Given {
 
 async fn given() -> Given {
     let app = TestApp::spawn().await;
-    let rules = json!([{"rule_id": 1}, {"rule_id": 5, "severity": "INFO"}]);
+    let rules =
+        json!([{"rule_id": 1}, {"rule_id": 5, "severity": "INFO", "requires_acknowledgement": false}]);
     let mut ids = vec![];
     for (name, group) in [("Bore", "plant/line4"), ("Flow", "plant/line5")] {
         let definition =
@@ -49,7 +50,7 @@ async fn a_violation_says_everything_that_a_screen_shows() {
         "decimals": 2, "chart": "location", "rule_id": 5, "rule_name": "Zone A", "severity": "INFO", "side": "upper",
         "value": 12.5, "center_line": 10.0, "ucl": 13.0, "lcl": 7.0, "sigma": 1.0, "n": 1,
         "timestamp": "2026-01-02T00:00:00.000000Z", "rejudged": false, "status": "open",
-        "requires_acknowledgement": true, "acknowledged": false, "ack_user": null, "ack_reason": null,
+        "requires_acknowledgement": false, "acknowledged": false, "ack_user": null, "ack_reason": null,
         "ack_comment": null, "ack_timestamp": null, "source": null, "external_id": null, "external_sample_id": null,
     });
     for (name, value) in due.as_object().expect("an object") {
@@ -74,6 +75,13 @@ async fn each_filter_keeps_what_it_says() {
         (format!("sample_id={sample}"), at(&[2])),
         ("acknowledged=true".to_owned(), at(&[0])),
         ("acknowledged=false".to_owned(), at(&[3, 2, 1])),
+        ("requires_acknowledgement=true".to_owned(), at(&[3, 2, 0])),
+        ("requires_acknowledgement=false".to_owned(), at(&[1])),
+        ("requires_acknowledgement=true&acknowledged=false&status=open".to_owned(), at(&[3, 2])),
+        ("ack_user=ann".to_owned(), at(&[0])),
+        ("ack_user=ANN".to_owned(), at(&[0])),
+        ("ack_user=an".to_owned(), at(&[])),
+        ("ack_user=%00".to_owned(), at(&[])),
         ("status=open".to_owned(), at(&[3, 2, 1, 0])),
         ("status=withdrawn".to_owned(), at(&[])),
         ("severity=CRITICAL".to_owned(), at(&[3, 2, 0])),
@@ -111,6 +119,7 @@ async fn a_filter_that_cannot_be_is_refused() {
         "severity=LOUD",
         "status=closed",
         "acknowledged=maybe",
+        "requires_acknowledgement=",
         "rule_id=x",
         "rule_id=-1",
         "sample_id=0",

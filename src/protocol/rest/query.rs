@@ -153,6 +153,10 @@ pub struct ViolationQuery {
     pub sample_id: Option<SampleId>,
     pub episode_id: Option<EpisodeId>,
     pub acknowledged: Option<bool>,
+    /// Those of rules that want an answer, or the others.
+    pub requires_acknowledgement: Option<bool>,
+    /// Those that this person has answered; the letters A to Z in either case.
+    pub ack_user: Option<String>,
     pub status: Option<ViolationStatus>,
     pub severity: Option<Severity>,
     #[param(minimum = 0, maximum = 4294967295i64)]

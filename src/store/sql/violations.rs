@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::{QueryBuilder, Row as _};
 
 use super::{
-    Connection, Db, Row, acknowledgement_from, push_group, push_ids, push_known_id, push_not_deleted,
+    Connection, Db, Row, acknowledgement_from, push_group, push_ids, push_known_id, push_not_deleted, sought,
 };
 use crate::domain::foreign::Origin;
 use crate::domain::ids::{CharacteristicId, EpisodeId, SampleId, ViolationId};
@@ -266,6 +266,14 @@ fn push_filter(query: &mut QueryBuilder<Db>, filter: &ViolationFilter) {
         Some(true) => drop(query.push(" AND v.ack_at IS NOT NULL")),
         Some(false) => drop(query.push(" AND v.ack_at IS NULL")),
         None => {}
+    }
+    match filter.requires_acknowledgement {
+        Some(true) => drop(query.push(" AND v.requires_acknowledgement")),
+        Some(false) => drop(query.push(" AND NOT v.requires_acknowledgement")),
+        None => {}
+    }
+    if let Some(user) = &filter.ack_user {
+        query.push(" AND lower(v.ack_user) = lower(").push_bind(sought(user)).push(")");
     }
     if let Some(status) = &filter.status {
         query.push(" AND v.status = ").push_bind(name_of(status));

@@ -21,9 +21,9 @@ const cellOf = (violation, name) => (Array.isArray(violation[name]) ? violation[
 /**
  * The button that exports, with its progress.
  *
- * @param {{ what: () => { query: object, keep: ((violation: any) => boolean) | null }, complain: (error: Error) => void }} options
+ * @param {{ query: () => object, complain: (error: Error) => void }} options
  */
-export function exportButton({ what, complain }) {
+export function exportButton({ query, complain }) {
   let stop = null;
   const button = el("button", { type: "button", id: "export", onclick: run }, "Export as CSV");
   const cancel = el("button", { type: "button", id: "export-cancel", hidden: true, onclick: () => stop?.abort() }, "Stop");
@@ -35,8 +35,7 @@ export function exportButton({ what, complain }) {
     button.disabled = true;
     cancel.hidden = false;
     try {
-      const { query, keep } = what();
-      const { parts, rows, isAll } = await collect(new Scan("violations", query, keep), stop.signal, tell);
+      const { parts, rows, isAll } = await collect(new Scan("violations", query()), stop.signal, tell);
       save(new Blob(parts, { type: "text/csv;charset=utf-8" }), `alarms ${fileTime(new Date())}.csv`);
       const rest = `There are more: a file holds ${count(MOST_ROWS)} at most, the newest. Filter by time for the others.`;
       say(told, `${count(rows)} rows written.${isAll ? "" : ` ${rest}`}`);
@@ -51,11 +50,11 @@ export function exportButton({ what, complain }) {
     }
   }
 
-  function tell(rows, passed, total) {
+  function tell(rows, total) {
     bar.hidden = false;
     bar.max = Math.max(1, Math.min(total, MOST_ROWS));
-    bar.value = Math.min(passed, bar.max);
-    say(told, `${count(rows)} rows, looked at ${count(passed)} of ${count(total)}`);
+    bar.value = Math.min(rows, bar.max);
+    say(told, `${count(rows)} of ${count(total)} rows`);
   }
 
   return el("span", { class: "export" }, button, cancel, bar, told);
@@ -68,7 +67,7 @@ async function collect(scan, signal, tell) {
     const found = await scan.more(Math.min(PAGE, MOST_ROWS - rows), signal);
     parts.push(found.map((violation) => csvLine(COLUMNS.map((name) => cellOf(violation, name)))).join(""));
     rows += found.length;
-    tell(rows, scan.passed, scan.total);
+    tell(rows, scan.total);
   }
   return { parts, rows, isAll: scan.isAtEnd };
 }

@@ -47,16 +47,17 @@ export const filterOf = (view, filter) =>
   Object.fromEntries(Object.entries(filter).filter(([name]) => FIELDS_OF[view].includes(name)));
 
 /** The query for the open ones. */
-export const openQuery = (filter) => ({ status: "open", acknowledged: false, ...commonQuery(filter) });
+export const openQuery = (filter) => ({
+  status: "open", acknowledged: false, requires_acknowledgement: filter.needs ? true : undefined, ...commonQuery(filter),
+});
 
 /** The query for whatever has been. */
 export function historyQuery(filter) {
-  const { status, from, to } = filter;
-  const asked = { ...commonQuery(filter), from, to };
+  const { status, by, from, to } = filter;
+  const asked = { ...commonQuery(filter), ack_user: by, from, to };
   if (status === "open") Object.assign(asked, { status: "open", acknowledged: false });
   if (status === "acknowledged") asked.acknowledged = true;
   if (status === "withdrawn") asked.status = "withdrawn";
-  if (filter.by && !("acknowledged" in asked)) asked.acknowledged = true;
   return asked;
 }
 
@@ -69,20 +70,12 @@ export const episodeQuery = (filter) => {
 const commonQuery = ({ characteristic, group, severity, rule }) =>
   ({ characteristic_id: characteristic, group, severity, rule_id: rule });
 
-/** What the server cannot be asked for, as a question to each violation; null: nothing. */
-export function leftToAsk({ needs, by }) {
-  if (!needs && !by) return null;
-  const name = by?.toLocaleLowerCase();
-  return (violation) => (!needs || violation.requires_acknowledgement)
-    && (!name || (violation.ack_user ?? "").toLocaleLowerCase() === name);
-}
-
 /** Whether a violation, or an episode, is one of those that are looked at. Times are not asked. */
 export function matches(filter, item) {
-  const { characteristic, group, severity, rule } = filter;
+  const { characteristic, group, severity, rule, needs } = filter;
   return (!characteristic || item.characteristic_id === characteristic)
     && (!group || item.group === group || (item.group ?? "").startsWith(`${group}/`))
     && (!severity || item.severity === severity)
     && (rule === undefined || item.rule_id === rule)
-    && (leftToAsk({ needs: filter.needs })?.(item) ?? true);
+    && (!needs || item.requires_acknowledgement);
 }

@@ -5,7 +5,7 @@ import { calmly, el, say } from "../shared/dom.js";
 import { ago, count, fullTime } from "../shared/format.js";
 import { limitsOf, nameOf, ruleSentence, severityMark, valueOf } from "../shared/violation-words.js";
 import { exportButton } from "./export.js";
-import { historyQuery, leftToAsk } from "./filter.js";
+import { historyQuery } from "./filter.js";
 import { chartOf, whenParts } from "./rows.js";
 import { Scan } from "./scan.js";
 
@@ -37,7 +37,7 @@ export function historyView({ client, complain }) {
   const empty = el("div", { class: "empty card", id: "history-empty", hidden: true }, el("p", { class: "calm" }, "Nothing was found."));
   const element = el("section", { "aria-labelledby": "history-title", id: "history" },
     el("div", { class: "toolbar" }, heading, again,
-      exportButton({ what: () => ({ query: historyQuery(filter), keep: leftToAsk({ by: filter.by }) }), complain })),
+      exportButton({ query: () => historyQuery(filter), complain })),
     table, empty, el("div", { class: "bar below" }, previous, next, where));
 
   let ahead = null; // where the page after this one begins
@@ -49,7 +49,7 @@ export function historyView({ client, complain }) {
     const begin = begins.at(-1);
     element.setAttribute("aria-busy", "true");
     try {
-      const scan = new Scan("violations", historyQuery(filter), leftToAsk({ by: filter.by }), begin?.position);
+      const scan = new Scan("violations", historyQuery(filter), begin?.position);
       const found = await scan.more(PAGE, signal);
       if (signal.aborted) return;
       const before = begin?.before ?? 0;
@@ -70,7 +70,7 @@ export function historyView({ client, complain }) {
     previous.disabled = begins.length <= 1;
     next.disabled = ahead === null;
     const rows = found.length === 0 ? "None" : `${count(before + 1)} to ${count(before + found.length)}`;
-    say(where, filter.by ? `${rows}; looked through ${count(scan.passed)} of ${count(scan.total)} answers` : `${rows} of ${count(scan.total)}`);
+    say(where, `${rows} of ${count(scan.total)}`);
   }
 
   async function turn(by) {

@@ -2,7 +2,7 @@
 
 import { get } from "../shared/api.js";
 import { calmly } from "../shared/dom.js";
-import { leftToAsk, matches, openQuery } from "./filter.js";
+import { matches, openQuery } from "./filter.js";
 import { Scan } from "./scan.js";
 
 /** Rows that one look brings. */
@@ -49,16 +49,6 @@ export class OpenList {
     return this.#scan !== null && !this.#scan.isAtEnd && this.#wanted < MOST;
   }
 
-  /** Of how many open ones it was seen whether they are looked for, where those were not all; or null. */
-  get lookedAt() {
-    return this.#scan === null || this.#scan.isAtEnd ? null : this.#scan.passed;
-  }
-
-  /** Whether the total counts all of the filter; else it is only known that there are no more. */
-  get isTotalExact() {
-    return leftToAsk(this.#filter) === null;
-  }
-
   /** Looks at others. */
   look(filter) {
     this.#filter = filter;
@@ -88,7 +78,7 @@ export class OpenList {
     const filter = this.#filter;
     this.#meanwhile = { came: new Map(), went: new Set() };
     try {
-      const scan = new Scan("violations", openQuery(filter), leftToAsk(filter));
+      const scan = new Scan("violations", openQuery(filter));
       const found = await scan.more(this.#wanted);
       if (filter !== this.#filter) {
         this.#again = true;
@@ -98,7 +88,7 @@ export class OpenList {
       const { came, went } = this.#meanwhile;
       this.#items = new Map([...found, ...held, ...came.values()].filter(({ id }) => !went.has(id)).map((item) => [item.id, item]));
       this.#scan = scan;
-      this.total = this.isTotalExact ? scan.total : null;
+      this.total = scan.total;
       this.#options.onChange();
     } catch (error) {
       if (error.status !== 0) this.#options.onError(error); // who is not there is told of by the connection
@@ -152,8 +142,7 @@ export class OpenList {
       this.#trim();
       this.#options.onChange();
       // So many have been answered that the list would look shorter than it is.
-      const isShort = this.total === null ? this.lookedAt !== null : this.total > this.#items.size;
-      if (this.#items.size < PAGE / 2 && isShort) this.reloadSoon();
+      if (this.#items.size < PAGE / 2 && this.total > this.#items.size) this.reloadSoon();
     }, STEP_MS);
     if (this.#items.size > 2 * MOST) this.#trim();
   }
@@ -170,7 +159,6 @@ export class OpenList {
 
   /** The server knows best how many there are. */
   async #count() {
-    if (!this.isTotalExact) return;
     const filter = this.#filter;
     try {
       const { total } = await get("violations", { ...openQuery(filter), limit: 1 });

@@ -55,8 +55,7 @@ export function openView({ client, notes, complain, onTotal }) {
     const items = list.items();
     grid.show(items);
     const total = list.total ?? items.length;
-    const atLeast = list.total === null && list.hasMore ? "at least " : "";
-    say(heading, total === 0 ? "Open alarms" : `${atLeast}${counted(total, "open alarm")}`);
+    say(heading, total === 0 ? "Open alarms" : counted(total, "open alarm"));
     grid.element.hidden = items.length === 0;
     more.hidden = !list.hasMore || items.length === 0;
     const further = items.length >= MOST ? " Filter, or answer some, to see others." : "";
@@ -73,8 +72,7 @@ export function openView({ client, notes, complain, onTotal }) {
       return;
     }
     const isFiltered = Object.keys(filter).length > 0;
-    const first = list.lookedAt !== null ? `None of the newest ${counted(list.lookedAt, "open alarm")} belongs here. There are older ones.`
-      : isFiltered ? "Nothing of what you filter is alarming." : "Nothing is alarming.";
+    const first = isFiltered ? "Nothing of what you filter is alarming." : "Nothing is alarming.";
     if (!empty.hidden && empty.firstChild.textContent === first) return;
     empty.hidden = false;
     const before = el("p", { class: "soft" });

@@ -11,29 +11,23 @@ const OVERLAP = 20;
 /** The most that the server tells at once. */
 const MOST = 1_000;
 
-/** How many are looked at in one go, where most are left out. */
-const LOOKED_AT = 20_000;
-
 export class Scan {
   #path;
   #query;
-  #keep;
   #offset;
   #lastId;
 
   /**
    * @param {string} path such as `violations`; its items have falling ids
    * @param {Record<string, any>} query
-   * @param {((item: any) => boolean) | null} [keep] what the server cannot be asked for; null: everything
    * @param {{ offset: number, lastId: number }} [from] a `position` of before
    */
-  constructor(path, query, keep = null, from = { offset: 0, lastId: Infinity }) {
+  constructor(path, query, from = { offset: 0, lastId: Infinity }) {
     this.#path = path;
     this.#query = query;
-    this.#keep = keep;
     this.#offset = from.offset;
     this.#lastId = from.lastId;
-    /** How many there are by the query alone, as far as is known. */
+    /** How many there are, as far as is known. */
     this.total = null;
     this.isAtEnd = false;
   }
@@ -43,24 +37,17 @@ export class Scan {
     return { offset: this.#offset, lastId: this.#lastId };
   }
 
-  /** How many were passed. */
-  get passed() {
-    return this.#offset;
-  }
-
   /**
-   * The next ones, newest first. Fewer than wanted, if it is at its end, or has looked at very many.
+   * The next ones, newest first. Fewer than wanted, if it is at its end.
    *
    * @param {number} wanted @param {AbortSignal} [signal]
    */
   async more(wanted, signal) {
     const found = [];
-    let lookedAt = 0;
     let back = this.#offset === 0 ? 0 : OVERLAP;
-    while (found.length < wanted && !this.isAtEnd && lookedAt < LOOKED_AT) {
+    while (found.length < wanted && !this.isAtEnd) {
       const begin = Math.max(0, this.#offset - back);
-      const room = (this.#keep ? MOST : wanted - found.length) + (this.#offset - begin);
-      const limit = Math.min(MOST, room);
+      const limit = Math.min(MOST, wanted - found.length + (this.#offset - begin));
       const page = await get(this.#path, { ...this.#query, offset: begin, limit }, signal);
       this.total = page.total;
       const newer = page.items.findIndex(({ id }) => id < this.#lastId);
@@ -69,14 +56,10 @@ export class Scan {
         back = back * 4 + OVERLAP; // so many have left that something may lie before this page
         continue;
       }
-      let used = seen;
-      for (const item of page.items.slice(seen)) {
-        if (found.length === wanted) break;
-        used += 1;
-        lookedAt += 1;
-        this.#lastId = item.id;
-        if (!this.#keep || this.#keep(item)) found.push(item);
-      }
+      const further = page.items.slice(seen, seen + wanted - found.length);
+      found.push(...further);
+      const used = seen + further.length;
+      this.#lastId = further.at(-1)?.id ?? this.#lastId;
       this.#offset = begin + used;
       this.isAtEnd = used === page.items.length && page.items.length < limit;
       back = OVERLAP;

@@ -10,22 +10,14 @@ import { answerSentence, ruleSentence } from "./words.js";
 /** Those that wait are listed up to so many, and the newest others. */
 const LISTED = 50;
 
-/** The server cannot be asked for those that wait alone: where none of the newest does, so many open ones are looked at. */
-const PAGE = 1_000;
-const LOOKED_AT = 10_000;
-
 const MAX_KNOWN = 400;
 
 export class Violations {
   /** Those that wait, newest first. */
   open = [];
   past = [];
-  /** How many wait, as far as is known; and whether it is known that no others do. */
-  waiting = 0;
-  isAll = false;
-  /** How many open ones there are, and of how many it was seen whether they wait; null: nothing is known yet. */
-  openTotal = 0;
-  lookedAt = null;
+  /** How many wait; null: nothing is known yet. */
+  waiting = null;
   /** The one that was chosen, which need not be among those listed. */
   chosenId = null;
   #id;
@@ -44,7 +36,7 @@ export class Violations {
   /** Nothing of what was known holds any more: it is another log now. */
   forget() {
     this.#known.clear();
-    Object.assign(this, { open: [], past: [], waiting: 0, isAll: false, openTotal: 0, lookedAt: null, chosenId: null });
+    Object.assign(this, { open: [], past: [], waiting: null, chosenId: null });
     this.#loads.forget(); // it was asked of the former one
   }
 
@@ -76,43 +68,17 @@ export class Violations {
   async #load() {
     const isNewest = this.#loads.ask();
     const about = { characteristic_id: this.#id, limit: LISTED };
-    const [found, { items: newest }] = await Promise.all([this.#findWaiting(), get("violations", about)]);
-    const isListed = [...found.waiting.slice(0, LISTED), ...newest].some(({ id }) => id === this.chosenId);
+    const thoseThatWait = { ...about, status: "open", acknowledged: false, requires_acknowledgement: true };
+    const [waiting, { items: newest }] = await Promise.all([get("violations", thoseThatWait), get("violations", about)]);
+    const isListed = [...waiting.items, ...newest].some(({ id }) => id === this.chosenId);
     const chosen = this.chosenId !== null && !isListed ? await get(`violations/${this.chosenId}`).catch(() => null) : null;
     if (!isNewest()) return;
-    this.waiting = found.waiting.length;
-    const { isAll, openTotal, lookedAt } = found;
-    Object.assign(this, { isAll, openTotal, lookedAt });
-    this.open = found.waiting.slice(0, LISTED);
+    this.waiting = waiting.total;
+    this.open = waiting.items;
     const listed = new Set(this.open.map((violation) => violation.id));
     this.past = newest.filter((violation) => !listed.has(violation.id));
     this.#learn([...this.past, ...this.open, ...(chosen ? [chosen] : [])]);
     this.#changed();
-  }
-
-  /** Goes through the open ones until some are found that wait, or it is known that none does: many may need no answer. */
-  async #findWaiting() {
-    const waiting = new Map(); // what comes meanwhile pushes the others down: one may be met twice
-    let [lookedAt, isAll, openTotal] = [0, false, 0];
-    const isEnough = () => isAll || (waiting.size === 0 ? lookedAt >= LOOKED_AT : waiting.size >= LISTED || lookedAt > LISTED);
-    while (!isEnough()) {
-      const limit = lookedAt === 0 ? LISTED : PAGE;
-      const { items, total } = await get("violations", {
-        characteristic_id: this.#id, status: "open", acknowledged: false, offset: lookedAt, limit,
-      });
-      for (const violation of items) if (violation.requires_acknowledgement) waiting.set(violation.id, violation);
-      lookedAt += items.length;
-      isAll = items.length === 0 || lookedAt >= total;
-      openTotal = total;
-      if (!isEnough() && waiting.size === 0 && lookedAt === LISTED) isAll = await this.#noneWaits();
-    }
-    return { waiting: [...waiting.values()], lookedAt, isAll, openTotal };
-  }
-
-  /** Whether the server says that none waits; of retired ones and those without limits, it does not say. */
-  async #noneWaits() {
-    const { alarm_state } = await get(`characteristics/${this.#id}`);
-    return ["normal", "active_acked"].includes(alarm_state);
   }
 
   #learn(violations) {
@@ -144,15 +110,13 @@ export function violationList(box, { choose, acknowledge }) {
 
   /** @param {Violations} violations @param {string} alarmState of the characteristic, which may be known before the list */
   return function show(violations, alarmState) {
-    const { waiting, isAll, lookedAt, chosenId } = violations;
+    const { waiting, chosenId } = violations;
     shown = violations.open;
-    const total = totalOf(violations);
-    say(heading, waiting > 0 ? `Violations: ${total} open` : "Violations");
-    none.hidden = lookedAt === null || waiting > 0;
-    say(none, noneWaits(violations, alarmState));
+    say(heading, waiting > 0 ? `Violations: ${count(waiting)} open` : "Violations");
+    none.hidden = waiting !== 0;
+    say(none, noneWaits(alarmState));
     all.hidden = shown.length < 2;
-    const isPart = shown.length < waiting || !isAll;
-    say(all, isPart ? `Acknowledge the newest ${count(shown.length)} of ${total}…` : `Acknowledge ${count(shown.length)}…`);
+    say(all, shown.length < waiting ? `Acknowledge the newest ${count(shown.length)} of ${count(waiting)}…` : `Acknowledge ${count(shown.length)}…`);
     const entryOf = (violation) => entry(violation, chosenId, choose, waits(violation) ? acknowledge : null);
     const isListed = [...violations.open, ...violations.past].some(({ id }) => id === chosenId);
     const alone = chosenId === null || isListed ? null : violations.known(chosenId);
@@ -166,19 +130,9 @@ export function violationList(box, { choose, acknowledge }) {
 
 const waits = ({ status, acknowledged, requires_acknowledgement: needsAnswer }) => status === "open" && !acknowledged && needsAnswer;
 
-/** How many wait: where not all was looked at, and what was does, the open ones are counted. */
-function totalOf({ waiting, isAll, lookedAt, openTotal }) {
-  if (isAll) return count(waiting);
-  return waiting === lookedAt ? count(openTotal) : `at least ${count(waiting)}`;
-}
-
 /** That nothing waits is said only where nothing contradicts it. */
-function noneWaits({ isAll, lookedAt }, alarmState) {
-  const isSaidToWait = alarmState.endsWith("_unacked");
-  if (isAll) return isSaidToWait ? "Something waits for an answer, and is being looked for." : "Nothing waits for an answer.";
-  const soFar = `None of the newest ${count(lookedAt)} open violations waits for an answer`;
-  return isSaidToWait ? `${soFar}, but an older one does: the alarm list has it.` : `${soFar}.`;
-}
+const noneWaits = (alarmState) =>
+  (alarmState.endsWith("_unacked") ? "Something waits for an answer, and is being looked for." : "Nothing waits for an answer.");
 
 /** Makes a list hold these entries, and leaves alone the elements of what is the same as before. */
 function keep(list, violations, make) {

@@ -114,11 +114,12 @@ function countAlarms(client, badge) {
   const ask = calmly(2_000, async () => {
     newest += 1;
     const asking = newest;
-    const total = await get("violations", { status: "open", acknowledged: false, limit: 1 }).then((it) => it.total, () => null);
+    const waiting = { status: "open", acknowledged: false, requires_acknowledgement: true, limit: 1 };
+    const total = await get("violations", waiting).then((it) => it.total, () => null);
     if (asking !== newest) return;
     say(badge, total === null ? "?" : count(total));
     badge.hidden = total === 0;
-    badge.setAttribute("aria-label", total === null ? "how many are open is not known" : `${count(total)} open`);
+    badge.setAttribute("aria-label", total === null ? "how many wait for an answer is not known" : `${count(total)} wait for an answer`);
   });
   for (const type of [...ALARM_TYPES, "episode", "subscribed", "resumed"]) client.on(type, ask);
   setInterval(() => document.visibilityState === "visible" && client.state === "live" && ask(), COUNT_EVERY_MS);

@@ -5,7 +5,7 @@
 
 import { get, Problem } from "../shared/api.js";
 import { calmly } from "../shared/dom.js";
-import { OPEN_AT_MOST, Process } from "./process.js";
+import { Process, WAITING_AT_MOST } from "./process.js";
 import { Rereads } from "./rereads.js";
 
 /** How often it is asked how many samples those have that have no limits. */
@@ -71,11 +71,13 @@ export class Plant {
   #begin(process, payload) {
     process.definition = payload.characteristic;
     process.newest = payload.newest_sample;
-    process.stand(payload.alarm_state, payload.control_limits, payload.open_violations, payload.open_total);
+    const waiting = payload.open_violations.filter((violation) => violation.requires_acknowledgement);
+    process.stand(payload.alarm_state, payload.control_limits, waiting, waiting.length);
     process.answer = answerOf(payload.open_episode);
     process.series.isStale = true;
     if (payload.characteristic.retired) return this.#forget(process.id);
-    if (process.waitsUnseen) this.#rereads.want(process.id);
+    const isPart = payload.open_total > payload.open_violations.length; // more may wait than it tells
+    if (process.waitsUnseen || (isPart && waiting.length > 0)) this.#rereads.want(process.id);
     if (!process.limits) this.#readCollected(); // a snapshot does not tell
     return undefined;
   }
@@ -92,7 +94,7 @@ export class Plant {
     if (!violation.rejudged) process.isActive = true;
     if (violation.rejudged || violation.source !== null) this.#rereads.want(process.id);
     if (violation.acknowledged || violation.status !== "open") return;
-    process.add(violation);
+    if (violation.requires_acknowledgement) process.add(violation);
     process.answer = null;
   }
 
@@ -136,9 +138,9 @@ export class Plant {
   async #read(id, isCurrent) {
     const known = this.#processes.get(id);
     const before = known?.alertsHeard;
-    let view, open;
+    let view, waiting;
     try {
-      [view, open] = await this.#ask(id);
+      [view, waiting] = await this.#ask(id);
     } catch (error) {
       if (!(error instanceof Problem && error.status === 404)) throw error;
       if (isCurrent()) this.#forget(id);
@@ -157,7 +159,7 @@ export class Plant {
     if (isOfUse) {
       const { isActive } = process;
       const isNewer = (view.newest_sample?.sample_id ?? 0) >= (process.newest?.sample_id ?? 0);
-      process.stand(view.alarm_state, view.control_limits, open.items, open.total);
+      process.stand(view.alarm_state, view.control_limits, waiting.items, waiting.total);
       if (isNewer) process.newest = view.newest_sample;
       else process.isActive = isActive; // of a sample that the answer does not know
     }
@@ -166,17 +168,9 @@ export class Plant {
     return isOfUse;
   }
 
-  /** The newest open violations, or, if none of them waits and one has to, as many as can be asked for at once. */
-  async #ask(id) {
-    const asked = { characteristic_id: id, status: "open", acknowledged: false };
-    const [view, open] = await Promise.all([
-      get(`characteristics/${id}`), get("violations", { ...asked, limit: OPEN_AT_MOST }),
-    ]);
-    const isFound = open.items.some((violation) => violation.requires_acknowledgement);
-    if (isFound || open.items.length === open.total || !view.alarm_state.endsWith("_unacked")) return [view, open];
-    const more = await get("violations", { ...asked, limit: 1_000 });
-    const waiting = more.items.filter((violation) => violation.requires_acknowledgement).slice(0, OPEN_AT_MOST);
-    return [view, { items: waiting, total: more.total }];
+  #ask(id) {
+    const waiting = { characteristic_id: id, status: "open", acknowledged: false, requires_acknowledgement: true };
+    return Promise.all([get(`characteristics/${id}`), get("violations", { ...waiting, limit: WAITING_AT_MOST })]);
   }
 
   /** How many samples those have that have no limits: events do not tell. */

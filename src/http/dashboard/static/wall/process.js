@@ -1,22 +1,22 @@
-// One characteristic and how it stands, as far as a page knows. Bounded: the newest points, and some open violations.
+// One characteristic and how it stands, as far as a page knows. Bounded: the newest points, and some of what waits.
 
 import { Series } from "./series.js";
 
-/** Open violations that are kept; those that need no answer go first. */
-export const OPEN_AT_MOST = 100;
+/** Violations that are kept of those that wait for somebody, the newest. */
+export const WAITING_AT_MOST = 100;
 
 export class Process {
+  /** Violations that wait for somebody by id, oldest first. */
+  #waiting = new Map();
+
   constructor(definition) {
     this.definition = definition;
     this.newest = null;
     this.limits = null;
     /** Whether the newest judged sample signalled; null: none was judged yet. */
     this.isActive = null;
-    /** Open violations by id, oldest first. */
-    this.open = new Map();
-    this.openTotal = 0;
-    /** The server says that something waits for an answer which is not among `open`. */
-    this.waitsUnseen = false;
+    /** How many wait; more than are known, where the server says so. */
+    this.waitingTotal = 0;
     /** Who answered, when nothing has fired since. */
     this.answer = null;
     this.collected = null;
@@ -31,42 +31,43 @@ export class Process {
     return this.definition.id;
   }
 
-  /** Open violations that wait for somebody, the newest last. */
+  /** Violations that wait for somebody, the newest last. */
   get waiting() {
-    return [...this.open.values()].filter((violation) => violation.requires_acknowledgement);
+    return [...this.#waiting.values()];
+  }
+
+  /** Whether something waits that is not known here. */
+  get waitsUnseen() {
+    return this.waitingTotal > this.#waiting.size;
   }
 
   /** As the server would say it. */
   get alarmState() {
-    const waits = this.waitsUnseen || this.waiting.length > 0;
+    const waits = this.waitingTotal > 0;
     if (this.isActive) return waits ? "active_unacked" : "active_acked";
     if (waits) return "returned_unacked";
     return this.limits || this.isActive === false ? "normal" : "no_limits";
   }
 
-  /** What the server says of it at one moment, and its open violations, newest first. */
-  stand(alarmState, limits, newestFirst, openTotal) {
+  /** What the server says of it at one moment, with the newest violations that wait, and how many do, as far as is known. */
+  stand(alarmState, limits, waiting, waitingTotal) {
     this.limits = limits;
     this.isActive = alarmState === "no_limits" || alarmState === "retired" ? null : alarmState.startsWith("active");
-    this.open = new Map([...newestFirst].sort((a, b) => a.id - b.id).map((it) => [it.id, it]));
-    this.openTotal = openTotal;
-    this.waitsUnseen = alarmState.endsWith("_unacked") && this.waiting.length === 0;
+    this.#waiting = new Map([...waiting].sort((a, b) => a.id - b.id).map((it) => [it.id, it]));
+    this.waitingTotal = Math.max(waitingTotal, alarmState.endsWith("_unacked") ? 1 : 0);
   }
 
-  /** A violation has fired. */
+  /** A violation waits for somebody. */
   add(violation) {
-    if (!this.open.has(violation.id)) this.openTotal += 1;
-    this.open.set(violation.id, violation);
-    if (this.open.size <= OPEN_AT_MOST) return;
-    const oldest = [...this.open.values()].find((it) => !it.requires_acknowledgement) ?? this.open.values().next().value;
-    this.open.delete(oldest.id);
-    if (oldest.requires_acknowledgement) this.waitsUnseen = true;
+    if (!this.#waiting.has(violation.id)) this.waitingTotal += 1;
+    this.#waiting.set(violation.id, violation);
+    if (this.#waiting.size > WAITING_AT_MOST) this.#waiting.delete(this.#waiting.keys().next().value);
   }
 
-  /** A violation is open no more; tells whether it was among those that are kept. */
+  /** A violation waits no more; tells whether it was among those that are kept. */
   close(id) {
-    const isKnown = this.open.delete(id);
-    if (isKnown) this.openTotal -= 1;
+    const isKnown = this.#waiting.delete(id);
+    if (isKnown) this.waitingTotal -= 1;
     return isKnown;
   }
 }

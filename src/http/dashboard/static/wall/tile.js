@@ -88,7 +88,7 @@ function collecting({ collected, needed }) {
 
 function told(process, gravest) {
   if (gravest) {
-    const others = process.openTotal - 1;
+    const others = process.waitingTotal - 1;
     const sentence = gravest.message.charAt(0).toUpperCase() + gravest.message.slice(1);
     return others > 0 ? `${sentence} (+${count(others)})` : sentence;
   }
