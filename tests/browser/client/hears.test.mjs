@@ -33,6 +33,7 @@ for (const transport of ["websocket", "events"]) {
     await listener.hears("snapshot", ({ characteristic_id: id }) => id === bore);
     listener.client.subscribe({ characteristic_ids: [flow], snapshot: true });
     await listener.hears("snapshot", ({ characteristic_id: id }) => id === flow);
+    assert.equal(listener.client.snapshotsDue, 0);
     await listener.isLive();
     await server.measure(flow, 10);
     await listener.hears("sample", ({ characteristic_id: id }) => id === flow);

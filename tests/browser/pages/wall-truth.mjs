@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ownServer } from "../own-server.mjs";
-import { call, eventually, givenACharacteristic, open, sample } from "../support.mjs";
+import { call, eventually, givenACharacteristic, open, sample, server } from "../support.mjs";
 
 /** A group of this run alone. */
 const here = `truth-${process.pid}`;
@@ -50,6 +50,26 @@ test("a hundred violations that need no answer do not hide the one that does", a
   const { items } = await call("GET", `violations?characteristic_id=${before.id}&severity=CRITICAL`);
   await call("POST", `violations/${items[0].id}/acknowledge`, { reason: "Other", user: "ann" });
   await inState(page, before, "normal");
+});
+
+test("that nobody is needed is not said before it is known", async (t) => {
+  const bore = await givenACharacteristic({ group: `${here}/k` });
+  await sample(bore.id, 10);
+  const page = await open(t, "alarms");
+  let letGo;
+  const held = new Promise((resolve) => (letGo = resolve));
+  await page.routeWebSocket(/\/ws/, (socket) => {
+    const atServer = socket.connectToServer();
+    atServer.onMessage(async (message) => {
+      if (String(message).includes(`"type":"snapshot","characteristic_id":${bore.id},`)) await held;
+      socket.send(message);
+    });
+  });
+  await page.goto(new URL(`?group=${here}/k`, server).href);
+  await page.locator("#headline", { hasText: /^Asking how .+ stands? …$/ }).waitFor();
+  assert.equal(await page.locator("#headline").getAttribute("data-alarm"), "unknown");
+  letGo();
+  await page.locator("#headline", { hasText: "No process needs anyone" }).waitFor();
 });
 
 test("a past that is judged changes how a process stands, and alarms nobody", async (t) => {

@@ -114,6 +114,28 @@ test("what is created, renamed, retired and deleted meanwhile comes and goes", a
   await tileOf(page, bore).waitFor({ state: "detached" });
 });
 
+test("of very many the most urgent are shown, and the others if somebody wants them", async (t) => {
+  const group = `${here}/many`;
+  const all = [];
+  while (all.length < 520) {
+    all.push(...await Promise.all(Array.from({ length: 20 }, () => givenACharacteristic({ group }))));
+  }
+  const last = all.at(-1);
+  const page = await open(t, `?group=${group}`);
+  const shown = () => page.locator(".tile").count();
+  await page.getByText("The 500 most urgent of 520 processes are shown.").waitFor();
+  assert.equal(await shown(), 500);
+  await page.getByRole("button", { name: "520 No limits" }).or(page.getByRole("button", { name: "520 Normal" })).waitFor();
+  assert.equal(await tileOf(page, last).count(), 0);
+  await sample(last.id, 14);
+  await tileOf(page, last).waitFor();
+  assert.equal(await page.locator(".tile").first().getAttribute("data-id"), String(last.id));
+  assert.equal(await shown(), 500);
+  await page.getByRole("button", { name: "Show 500 more" }).click();
+  await eventually(async () => (await shown()) === 520, "all are shown");
+  assert.ok(await page.getByText("most urgent of").isHidden());
+});
+
 test("a tile leads to its chart, by the keyboard, too", async (t) => {
   const bore = await givenACharacteristic({ group: `${here}/g` });
   const page = await open(t, `?group=${here}/g`);

@@ -77,6 +77,10 @@ export class AndonClient {
     return this.#lag;
   }
 
+  get snapshotsDue() {
+    return this.#progress.due.size;
+  }
+
   on(type, handler) {
     return this.#handlers.add(type, handler);
   }

@@ -1,4 +1,5 @@
-// Says in one sentence whether somebody is needed, and that it does not know, while nothing is heard of the processes.
+// Says in one sentence whether somebody is needed, and that it does not know, while nothing is heard of the processes, or of
+// some of them not yet.
 
 import { say } from "../shared/dom.js";
 import { count, time } from "../shared/format.js";
@@ -12,6 +13,7 @@ const BLIND_AFTER_MS = 5_000;
 /** The headline of the wall, and the title of its window. */
 export class Headline {
   #element;
+  #client;
   #processes = [];
   /** When the connection was lost; attempts to mend it do not make that later. */
   #lostAt = null;
@@ -20,6 +22,7 @@ export class Headline {
 
   constructor(element, client) {
     this.#element = element;
+    this.#client = client;
     client.on("state", ({ state, since }) => this.#hear(state, since));
   }
 
@@ -49,7 +52,7 @@ export class Headline {
   }
 
   #show() {
-    const { alarm, text, title } = this.#isBlind ? unknown(this.#lostAt) : newsOf(this.#processes);
+    const { alarm, text, title } = this.#isBlind ? unknown(this.#lostAt) : newsOf(this.#processes, this.#client.snapshotsDue);
     this.#element.dataset.alarm = alarm;
     say(this.#element, text);
     document.title = title;
@@ -62,13 +65,18 @@ const unknown = (since) => ({
   title: "(not live) Andon",
 });
 
-function newsOf(processes) {
+/** `unheard`: of so many it is not known yet how they stand. */
+function newsOf(processes, unheard) {
   const of = (state) => processes.filter((process) => process.alarmState === state);
   const [needed, unanswered] = [of("active_unacked"), of("returned_unacked")];
   const title = needed.length > 0 ? `(${needed.length}) Andon` : "Andon";
   if (needed.length > 0) {
     const verb = needed.length === 1 ? "needs" : "need";
-    return { alarm: "active_unacked", text: `${numberOf(needed)} ${verb} someone: ${namesOf(needed)}`, title };
+    const others = unheard > 0 ? ` (not heard of yet: ${count(unheard)})` : "";
+    return { alarm: "active_unacked", text: `${numberOf(needed)} ${verb} someone: ${namesOf(needed)}${others}`, title };
+  }
+  if (unheard > 0) {
+    return { alarm: "unknown", text: `Asking how ${numberOf({ length: unheard })} stand${unheard === 1 ? "s" : ""} …`, title };
   }
   if (unanswered.length > 0) {
     return { alarm: "returned_unacked", text: `${numberOf(unanswered)} not answered: ${namesOf(unanswered)}`, title };

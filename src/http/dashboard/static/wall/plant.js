@@ -4,18 +4,18 @@
 // nothing of how it is drawn.
 
 import { get, Problem } from "../shared/api.js";
-import { calmly } from "../shared/dom.js";
 import { Process, WAITING_AT_MOST } from "./process.js";
 import { Rereads } from "./rereads.js";
 
-/** How often it is asked how many samples those have that have no limits. */
-const COLLECTED_MS = 1_000;
+/** Snapshots come one after the other: so long after the last one it is asked what they do not tell. */
+const ALL_TOLD_MS = 300;
 
 /** All processes that are not retired. */
 export class Plant {
   #processes = new Map();
   #changed;
   #gone;
+  #allTold;
   #rereads = new Rereads((id, isCurrent) => this.#read(id, isCurrent));
 
   /**
@@ -78,7 +78,10 @@ export class Plant {
     if (payload.characteristic.retired) return this.#forget(process.id);
     const isPart = payload.open_total > payload.open_violations.length; // more may wait than it tells
     if (process.waitsUnseen || (isPart && waiting.length > 0)) this.#rereads.want(process.id);
-    if (!process.limits) this.#readCollected(); // a snapshot does not tell
+    if (!process.limits) {
+      clearTimeout(this.#allTold);
+      this.#allTold = setTimeout(() => this.#readCollected(), ALL_TOLD_MS);
+    }
     return undefined;
   }
 
@@ -173,14 +176,14 @@ export class Plant {
     return Promise.all([get(`characteristics/${id}`), get("violations", { ...waiting, limit: WAITING_AT_MOST })]);
   }
 
-  /** How many samples those have that have no limits: events do not tell. */
-  #readCollected = calmly(COLLECTED_MS, async () => {
+  /** How many samples those have that have no limits: snapshots do not tell. */
+  async #readCollected() {
     try {
       for (let offset = 0; ; offset += 1_000) {
         const { items, total } = await get("characteristics", { alarm_state: "no_limits", limit: 1_000, offset });
         for (const view of items) {
           const process = this.#processes.get(view.id);
-          if (!process) continue; // its snapshot is on its way
+          if (!process) continue; // it is new
           this.#collect(process, view);
           this.#changed(process, true);
         }
@@ -189,7 +192,7 @@ export class Plant {
     } catch {
       // Asked again with the next snapshots.
     }
-  });
+  }
 
   #collect(process, view) {
     const isCollecting = view.limits_state === "none";

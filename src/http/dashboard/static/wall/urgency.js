@@ -22,6 +22,21 @@ export function urgencyOf(process) {
   return { state: RANKS.get(process.alarmState), severity, name: process.definition.name };
 }
 
+/**
+ * The most urgent of many, in no order. Of those that are as urgent the first ones: to compare all by name would take
+ * longer than anybody waits.
+ */
+export function mostUrgent(processes, most) {
+  const byRank = new Map();
+  for (const process of processes) {
+    const { state, severity } = urgencyOf(process);
+    const rank = state * (SEVERITY_RANKS.size + 1) + severity;
+    if (!byRank.has(rank)) byRank.set(rank, []);
+    byRank.get(rank).push(process);
+  }
+  return [...byRank].sort(([a], [b]) => a - b).flatMap(([, some]) => some).slice(0, most);
+}
+
 /** Without looking at names. */
 export const byGravity = (a, b) => a.state - b.state || a.severity - b.severity;
 
