@@ -16,6 +16,7 @@ mod body;
 mod characteristics;
 mod chart_data;
 mod chart_pictures;
+mod compression;
 mod connections;
 mod control_limits;
 mod dashboard;

@@ -22,6 +22,7 @@ use crate::broadcast::Broadcaster;
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::http::admission::Admission;
+use crate::http::compression;
 use crate::http::dashboard;
 use crate::http::descriptors;
 use crate::http::event_stream::StreamParts;
@@ -216,6 +217,7 @@ impl Server {
             ));
             parts.tracker.spawn_local(watch.clone().run(parts.stop.clone()));
             App::new()
+                .wrap(from_fn(compression::large_answers))
                 .wrap_fn(move |request, service| {
                     let (watch, connection) = (watch.clone(), watch.on_request(request.request()));
                     let measured = Measured::begin(&request, metrics.clone());

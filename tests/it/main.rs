@@ -12,6 +12,7 @@ mod brokers;
 mod check;
 mod commit_loop;
 mod commit_loop_verdicts;
+mod compression;
 mod crash;
 mod crash_resume;
 mod dashboard;

@@ -1,15 +1,15 @@
 //! The files of the page: each with its name by content, and compressed once.
 
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use actix_web::web;
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
 use tokio::sync::OnceCell;
+
+use crate::http::compression::gzip;
 
 #[derive(RustEmbed)]
 #[folder = "src/http/dashboard/static"]
@@ -46,16 +46,10 @@ async fn prepare(name: String) -> Option<Arc<File>> {
             std::borrow::Cow::Owned(bytes) => Bytes::from(bytes),
         };
         let tag = found.metadata.sha256_hash()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        let gzipped = gzip(&plain).filter(|gzipped| gzipped.len() < plain.len());
+        let gzipped = Some(gzip(&plain, Compression::best())).filter(|gzipped| gzipped.len() < plain.len());
         Some(Arc::new(File { tag, media_type: media_type(&name), plain, gzipped }))
     };
     web::block(read).await.ok().flatten()
-}
-
-fn gzip(plain: &[u8]) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(plain).ok()?;
-    encoder.finish().ok().map(Bytes::from)
 }
 
 fn media_type(name: &str) -> &'static str {

@@ -49,7 +49,7 @@ const plot = new ChartPlot(byId("plots"), (number) => {
 });
 
 const show = {
-  head: chartHeader(byId("head")),
+  head: chartHeader(byId("head"), () => acknowledge(violations.open)),
   legend: legend(byId("legend")),
   table: pointTable(byId("table")),
   notes: noteList(byId("notes"), (sampleId) => goTo(sampleId)),
@@ -60,6 +60,7 @@ const show = {
     release: () => choose(null),
   }),
 };
+const showHead = () => show.head(state.characteristic, violations.open.length > 0);
 const limits = limitsPanel(byId("limits"), {
   id,
   characteristic: () => state.characteristic,
@@ -235,7 +236,7 @@ async function loadCharacteristic() {
   state.characteristic = loaded;
   const { control_limits: inForce, subgroup_size: size } = state.characteristic;
   if (inForce) points.learnLimits(inForce, size);
-  show.head(state.characteristic);
+  showHead();
   redraw();
 }
 
@@ -300,7 +301,7 @@ function hearSample({ payload, skipped }) {
   else refreshHeadNow();
 }
 
-const refreshHeadNow = calmly(100, () => state.characteristic && show.head(state.characteristic));
+const refreshHeadNow = calmly(100, () => state.characteristic && showHead());
 
 function gone(words) {
   if (state.isGone) return;
@@ -333,7 +334,7 @@ async function start() {
   client.start();
   setInterval(() => {
     if (!state.characteristic) return;
-    show.head(state.characteristic);
+    showHead();
     tellAgo(byId("violations"));
   }, 15_000); // how long ago things were
   return followAddress();

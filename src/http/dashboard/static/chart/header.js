@@ -5,21 +5,27 @@ import { ago, ALARM_STATES, count, fullTime, number, quantity } from "../shared/
 import { icon } from "../shared/icons.js";
 import { kindWords, limitDecimals, methodWords } from "./words.js";
 
-/** Fills the head; gives a function that shows a characteristic as it is now. */
-export function chartHeader(box) {
+/**
+ * Fills the head; gives a function that shows a characteristic as it is now, and whether something can be answered.
+ *
+ * @param {HTMLElement} box @param {() => void} answer somebody wants to answer what waits
+ */
+export function chartHeader(box, answer) {
   const title = box.querySelector("h1");
   const where = el("p", { class: "soft where" });
   const state = el("p", { class: "state", role: "status" });
   const value = el("p", { class: "newest" });
+  // On a narrow screen, where one answers otherwise lies far below.
+  const toAnswer = el("button", { type: "button", class: "primary answer", hidden: true, onclick: answer }, "Acknowledge…");
   const facts = el("dl", { class: "facts" });
   const plan = el("details", { class: "plan", hidden: true }, el("summary", {}, "What to do when it signals"), el("p", {}));
   box.append(
     el("div", { class: "head-words" }, title, where, plan),
-    el("div", { class: "head-now" }, state, value),
+    el("div", { class: "head-now" }, state, value, toAnswer),
     facts);
   let drawn = "";
 
-  return function show(characteristic) {
+  return function show(characteristic, canAnswer) {
     const { name, group, key, alarm_state, newest_sample: newest, reaction_plan } = characteristic;
     document.title = `${name} · Andon`;
     say(title, name);
@@ -34,6 +40,7 @@ export function chartHeader(box) {
     }
     say(value, newest ? quantity(newest.value, characteristic) : "No samples yet");
     value.title = newest ? fullTime(newest.timestamp) : "";
+    toAnswer.hidden = !canAnswer;
     plan.hidden = !reaction_plan;
     say(plan.lastElementChild, reaction_plan ?? "");
     const pairs = factsOf(characteristic);

@@ -68,7 +68,9 @@ export class Board {
     const focused = document.activeElement;
     inOrder(this.#root, ordered.map(({ group }) => this.#section(group).element));
     for (const { group, members } of ordered) {
-      inOrder(this.#section(group).list, members.map(({ process }) => this.#tileOf(process).element));
+      const { element, list } = this.#section(group);
+      element.dataset.size = members.length;
+      inOrder(list, members.map(({ process }) => this.#tileOf(process).element));
     }
     if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
   }

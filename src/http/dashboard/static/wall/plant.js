@@ -72,12 +72,13 @@ export class Plant {
     process.definition = payload.characteristic;
     process.newest = payload.newest_sample;
     const waiting = payload.open_violations.filter((violation) => violation.requires_acknowledgement);
-    process.stand(payload.alarm_state, payload.control_limits, waiting, waiting.length);
+    // Of those that it does not tell, all may wait: when the others are answered, it is asked.
+    const untold = payload.alarm_state.endsWith("_unacked") ? payload.open_total - payload.open_violations.length : 0;
+    process.stand(payload.alarm_state, payload.control_limits, waiting, waiting.length + untold);
     process.answer = answerOf(payload.open_episode);
     process.series.isStale = true;
     if (payload.characteristic.retired) return this.#forget(process.id);
-    const isPart = payload.open_total > payload.open_violations.length; // more may wait than it tells
-    if (process.waitsUnseen || (isPart && waiting.length > 0)) this.#rereads.want(process.id);
+    if (process.waitsUnseen && waiting.length === 0) this.#rereads.want(process.id);
     if (!process.limits) {
       clearTimeout(this.#allTold);
       this.#allTold = setTimeout(() => this.#readCollected(), ALL_TOLD_MS);

@@ -33,7 +33,7 @@ fullScreen.hidden = !document.fullscreenEnabled;
 byId("tools").append(...filter.elements, chime.button, fullScreen);
 
 const empty = el("p", { class: "soft", id: "empty" }, "Waiting for the server …");
-const tiles = el("div", {});
+const tiles = el("div", { class: "groups" });
 const rest = el("span", {});
 const more = el("p", { id: "more", hidden: true }, rest, " ", el("button", { type: "button", onclick: showMore }, `Show ${count(TILES)} more`));
 byId("wall").append(empty, tiles, more);
