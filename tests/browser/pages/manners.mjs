@@ -115,6 +115,19 @@ test("light and dark can be chosen, and are kept", async (t) => {
   assert.notEqual(await paper(), light);
 });
 
+test("on a telephone, one answers from the head of a chart", async (t) => {
+  const shaft = await givenACharacteristic();
+  const page = await open(t, `characteristics/${shaft.id}`, { viewport: { width: 390, height: 844 } });
+  await live(page);
+  const acknowledge = page.locator("#head").getByRole("button", { name: "Acknowledge…" });
+  assert.ok(await acknowledge.isHidden(), "nothing waits");
+  await sample(shaft.id, 14);
+  await acknowledge.click();
+  await page.getByRole("dialog").getByText(/above the upper control limit/).first().waitFor();
+  await page.setViewportSize({ width: 1280, height: 800 });
+  assert.ok(await acknowledge.isHidden(), "beside the chart there is room for the list");
+});
+
 test("the number of alarms that wait is the server's, on every page", async (t) => {
   const page = await open(t, "system");
   await live(page);
