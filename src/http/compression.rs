@@ -9,7 +9,6 @@ use std::io::Write as _;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::ErrorInternalServerError;
-use actix_web::http::Method;
 use actix_web::http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY,
 };
@@ -29,7 +28,7 @@ pub async fn large_answers<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse, actix_web::Error> {
-    let is_wanted = takes_gzip(request.headers()) && request.method() != Method::HEAD;
+    let is_wanted = takes_gzip(request.headers());
     let mut answer = next.call(request).await?;
     if !is_large_text(&answer) {
         return Ok(answer.map_into_boxed_body());

@@ -23,7 +23,7 @@ pub struct ViolationFilter {
     pub acknowledged: Option<bool>,
     /// Of rules that want an answer, or not.
     pub requires_acknowledgement: Option<bool>,
-    /// Answered by this person; the letters A to Z in either case.
+    /// Answered by this person, in either case; on SQLite that holds for A to Z alone.
     pub ack_user: Option<String>,
     /// Still holding or not.
     pub status: Option<ViolationStatus>,

@@ -155,7 +155,7 @@ pub struct ViolationQuery {
     pub acknowledged: Option<bool>,
     /// Those of rules that want an answer, or the others.
     pub requires_acknowledgement: Option<bool>,
-    /// Those that this person has answered; the letters A to Z in either case.
+    /// Those that this person has answered, in either case; on SQLite that holds for A to Z alone.
     pub ack_user: Option<String>,
     pub status: Option<ViolationStatus>,
     pub severity: Option<Severity>,

@@ -122,6 +122,8 @@ test("on a telephone, one answers from the head of a chart", async (t) => {
   const acknowledge = page.locator("#head").getByRole("button", { name: "Acknowledge…" });
   assert.ok(await acknowledge.isHidden(), "nothing waits");
   await sample(shaft.id, 14);
+  await page.getByRole("heading", { name: "Violations: 1 open" }).waitFor({ state: "attached" });
+  await acknowledge.waitFor({ timeout: 2_000 });
   await acknowledge.click();
   await page.getByRole("dialog").getByText(/above the upper control limit/).first().waitFor();
   await page.setViewportSize({ width: 1280, height: 800 });

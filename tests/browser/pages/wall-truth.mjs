@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ownServer } from "../own-server.mjs";
-import { call, eventually, givenACharacteristic, open, sample, server } from "../support.mjs";
+import { call, DEADLINE, eventually, givenACharacteristic, open, sample, server } from "../support.mjs";
 
 /** A group of this run alone. */
 const here = `truth-${process.pid}`;
@@ -66,10 +66,86 @@ test("that nobody is needed is not said before it is known", async (t) => {
     });
   });
   await page.goto(new URL(`?group=${here}/k`, server).href);
-  await page.locator("#headline", { hasText: /^Asking how .+ stands? …$/ }).waitFor();
+  await page.locator("#headline", { hasText: "Asking how the processes stand …" }).waitFor();
   assert.equal(await page.locator("#headline").getAttribute("data-alarm"), "unknown");
+  await page.locator("#empty").getByText("Asking how the processes stand …").waitFor();
   letGo();
   await page.locator("#headline", { hasText: "No process needs anyone" }).waitFor();
+});
+
+test("an old picture is not called a good one while the page catches up", async (t) => {
+  await givenACharacteristic({ group: `${here}/n` });
+  const page = await open(t, "alarms", { expectedErrors: /WebSocket|ERR_FAILED/ });
+  await page.route("**/events/stream*", (route) => route.abort()); // there is no other way
+  let mode = "live";
+  let letGo;
+  const held = new Promise((resolve) => (letGo = resolve));
+  const sockets = [];
+  await page.routeWebSocket(/\/ws/, (socket) => {
+    if (mode === "broken") return socket.close();
+    sockets.push(socket);
+    const atServer = socket.connectToServer();
+    const isSlow = mode === "slow";
+    atServer.onMessage(async (message) => {
+      if (isSlow && !String(message).includes('"type":"welcome"')) await held;
+      socket.send(message);
+    });
+    return undefined;
+  });
+  await page.goto(new URL(`?group=${here}/n`, server).href);
+  const headline = page.locator("#headline");
+  await headline.getByText("No process needs anyone").waitFor();
+  mode = "broken";
+  for (const socket of sockets) await socket.close();
+  await headline.getByText(/^Not live since/).waitFor();
+  mode = "slow";
+  await page.locator("#connection[data-state=catching_up]").waitFor({ timeout: 3 * DEADLINE }); // after its pause
+  assert.match(await headline.innerText(), /^Not live since/);
+  letGo();
+  await headline.getByText("No process needs anyone").waitFor();
+});
+
+test("a process that is deleted before it was heard of is not waited for", async (t) => {
+  const bore = await givenACharacteristic({ group: `${here}/l` });
+  const page = await open(t, "alarms");
+  await page.routeWebSocket(/\/ws/, (socket) => {
+    const atServer = socket.connectToServer();
+    atServer.onMessage((message) => {
+      if (!String(message).includes(`"type":"snapshot","characteristic_id":${bore.id},`)) socket.send(message);
+    });
+  });
+  await page.goto(new URL(`?group=${here}/l`, server).href);
+  await page.locator("#headline", { hasText: "Asking how the processes stand …" }).waitFor();
+  await call("DELETE", `characteristics/${bore.id}?with_history=true`);
+  await page.locator("#headline", { hasText: /^Processes$/ }).waitFor();
+});
+
+test("chart data that come late do not bring back what a process was", async (t) => {
+  const bore = await givenACharacteristic({ group: `${here}/m` });
+  await sample(bore.id, 10);
+  const page = await open(t, "alarms");
+  let letGo;
+  let isHeld = false;
+  const held = new Promise((resolve) => (letGo = resolve));
+  await page.route(`**/characteristics/${bore.id}/chart-data*`, async (route) => {
+    const response = await route.fetch();
+    if (!isHeld) {
+      isHeld = true;
+      await held;
+    }
+    await route.fulfill({ response }).catch(() => {}); // nobody wants it any more
+  });
+  await page.goto(new URL(`?group=${here}/m`, server).href);
+  await eventually(() => isHeld, "the chart's data are asked for");
+  await call("PATCH", `characteristics/${bore.id}`, { retired: true });
+  await page.locator(`.tile[data-id="${bore.id}"]`).waitFor({ state: "detached" });
+  await call("PATCH", `characteristics/${bore.id}`, { retired: false });
+  await inState(page, bore, "normal");
+  await sample(bore.id, 14);
+  await inState(page, bore, "active_unacked");
+  letGo();
+  await page.locator(`.tile[data-id="${bore.id}"] .sparkline .out[d^="M"]`).waitFor({ state: "attached" });
+  await inState(page, bore, "active_unacked");
 });
 
 test("a past that is judged changes how a process stands, and alarms nobody", async (t) => {

@@ -131,9 +131,17 @@ test("of very many the most urgent are shown, and the others if somebody wants t
   await tileOf(page, last).waitFor();
   assert.equal(await page.locator(".tile").first().getAttribute("data-id"), String(last.id));
   assert.equal(await shown(), 500);
-  await page.getByRole("button", { name: "Show 500 more" }).click();
+  // Who is at one of them stays there, whatever becomes more urgent.
+  const at = await page.locator(".tile").last().getAttribute("data-id");
+  await page.locator(".tile .into").last().focus();
+  await sample(all.at(-2).id, 14);
+  await tileOf(page, all.at(-2)).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.closest(".tile").dataset.id), at);
+  await page.evaluate(() => document.activeElement.blur());
+  await page.getByRole("button", { name: /^Show (19|20) more$/ }).click();
   await eventually(async () => (await shown()) === 520, "all are shown");
-  assert.ok(await page.getByText("most urgent of").isHidden());
+  await page.getByText("All 520 processes are shown.").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "more", "the focus is not lost");
 });
 
 test("a tile leads to its chart, by the keyboard, too", async (t) => {

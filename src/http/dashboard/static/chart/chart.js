@@ -40,7 +40,10 @@ const view = new View(Number(asked.get("points")) || Math.round(Math.min(innerWi
   redraw();
 });
 view.hasOwnSpan = asked.has("points");
-const violations = new Violations(id, () => redraw(), (error) => tell(error));
+const violations = new Violations(id, () => {
+  if (state.characteristic) showHead();
+  redraw();
+}, (error) => tell(error));
 const plot = new ChartPlot(byId("plots"), (number) => {
   if (state.hovered === number) return;
   state.hovered = number;

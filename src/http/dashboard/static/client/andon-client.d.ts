@@ -124,8 +124,8 @@ export declare class AndonClient {
   readonly position: Position | null;
   /** Events of the log that this client has not been told of yet; null before a heartbeat has said. */
   readonly lag: number | null;
-  /** Characteristics whose snapshots were promised and have not come yet: how those stand is not known. */
-  readonly snapshotsDue: number;
+  /** Ids of the characteristics whose snapshots were promised and have not come yet. */
+  readonly snapshotsDue: number[];
   /**
    * Everything up to here was processed. Without a connection it is kept for the next one to the same log. Over
    * server-sent events nobody can be told.

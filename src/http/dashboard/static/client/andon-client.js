@@ -78,7 +78,7 @@ export class AndonClient {
   }
 
   get snapshotsDue() {
-    return this.#progress.due.size;
+    return [...this.#progress.due];
   }
 
   on(type, handler) {

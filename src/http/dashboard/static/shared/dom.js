@@ -43,7 +43,6 @@ export function calmly(milliseconds, call) {
       return;
     }
     resting = true;
-    call();
     setTimeout(() => {
       resting = false;
       if (again) {
@@ -51,5 +50,6 @@ export function calmly(milliseconds, call) {
         ask();
       }
     }, milliseconds);
+    call();
   };
 }

@@ -47,6 +47,7 @@ export class Board {
 
   /** Shows these processes, and no others. */
   show(processes) {
+    const focused = document.activeElement;
     const shown = new Set(processes.map(({ id }) => id));
     for (const id of [...this.#tiles.keys()]) if (!shown.has(id)) this.#remove(id);
     const byGroup = new Map();
@@ -65,7 +66,6 @@ export class Board {
       element.remove();
       this.#sections.delete(group);
     }
-    const focused = document.activeElement;
     inOrder(this.#root, ordered.map(({ group }) => this.#section(group).element));
     for (const { group, members } of ordered) {
       const { element, list } = this.#section(group);
@@ -78,9 +78,13 @@ export class Board {
   /** Something is new about a process: said and drawn with the next frame, if its tile is on screen. */
   want(process) {
     const tile = this.#tiles.get(process.id);
-    if (!tile) return;
-    tile.process = process;
-    this.#wantTile(tile);
+    if (tile?.process === process) this.#wantTile(tile);
+  }
+
+  /** The id of the process whose tile has the focus, or undefined. */
+  get focusedId() {
+    const id = document.activeElement?.closest(".tile")?.dataset.id;
+    return id === undefined ? undefined : Number(id);
   }
 
   #tileOf(process) {
@@ -89,7 +93,11 @@ export class Board {
       tile = new Tile(process, { answer: this.#answer });
       this.#tiles.set(process.id, tile);
       this.#visibility.observe(tile.element);
-    } else if (tile.process !== process) this.want(process); // it was gone, and is back
+    } else if (tile.process !== process) { // it was gone, and is back
+      this.#firstPoints.forget(tile.process);
+      tile.process = process;
+      this.#wantTile(tile);
+    }
     return tile;
   }
 
@@ -97,7 +105,6 @@ export class Board {
     const tile = this.#tiles.get(id);
     this.#visibility.unobserve(tile.element);
     tile.element.remove();
-    tile.process.series.forget();
     this.#tiles.delete(id);
     this.#dirty.delete(tile);
     this.#firstPoints.forget(tile.process);

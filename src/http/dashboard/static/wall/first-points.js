@@ -10,7 +10,8 @@ const READ_AGAIN_MS = 5_000;
 
 export class FirstPoints {
   #wanted = new Set();
-  #reading = 0;
+  /** What stops each of those that are under way. */
+  #reading = new Map();
   #arrived;
 
   /** @param {(process: import("./process.js").Process) => void} arrived the points of a process are there */
@@ -20,7 +21,7 @@ export class FirstPoints {
 
   /** The points of a process are looked at. `now` is a time of `performance.now()`. */
   want(process, now) {
-    if (!process.series.isStale || process.series.mayReadAt > now) return;
+    if (!process.series.isStale || process.series.mayReadAt > now || this.#reading.has(process)) return;
     this.#wanted.add(process);
     this.#next();
   }
@@ -28,30 +29,35 @@ export class FirstPoints {
   /** They are looked at no more. */
   forget(process) {
     this.#wanted.delete(process);
+    this.#reading.get(process)?.abort();
+    this.#reading.delete(process);
+    process.series.forget();
+    this.#next();
   }
 
   #next() {
-    while (this.#reading < READS_AT_ONCE && this.#wanted.size > 0) {
+    while (this.#reading.size < READS_AT_ONCE && this.#wanted.size > 0) {
       const [process] = this.#wanted;
       this.#wanted.delete(process);
-      this.#reading += 1;
-      this.#read(process).finally(() => {
-        this.#reading -= 1;
-        this.#next();
-      });
+      this.#read(process);
     }
   }
 
   async #read(process) {
     const { series, id } = process;
+    const stop = new AbortController();
+    this.#reading.set(process, stop);
     series.begin();
     try {
-      const { points } = await get(`characteristics/${id}/chart-data`, { limit: POINTS });
+      const { points } = await get(`characteristics/${id}/chart-data`, { limit: POINTS }, stop.signal);
+      if (stop.signal.aborted) return;
       series.fill(points);
     } catch {
+      if (stop.signal.aborted) return;
       series.fail(performance.now() + READ_AGAIN_MS);
-      return;
     }
+    this.#reading.delete(process);
     this.#arrived(process);
+    this.#next();
   }
 }

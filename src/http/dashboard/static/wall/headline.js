@@ -13,8 +13,8 @@ const BLIND_AFTER_MS = 5_000;
 /** The headline of the wall, and the title of its window. */
 export class Headline {
   #element;
-  #client;
   #processes = [];
+  #unheard = 0;
   /** When the connection was lost; attempts to mend it do not make that later. */
   #lostAt = null;
   #blinding = null;
@@ -22,18 +22,18 @@ export class Headline {
 
   constructor(element, client) {
     this.#element = element;
-    this.#client = client;
     client.on("state", ({ state, since }) => this.#hear(state, since));
   }
 
-  /** The processes that the wall is about have changed. */
-  tell(processes) {
+  /** The processes that the wall is about have changed. Of `unheard` others it is not known how they stand. */
+  tell(processes, unheard) {
     this.#processes = processes;
+    this.#unheard = unheard;
     this.#show();
   }
 
   #hear(state, since) {
-    if (state === "live" || state === "catching_up") {
+    if (state === "live") {
       clearTimeout(this.#blinding);
       this.#lostAt = null;
       this.#see(true);
@@ -52,7 +52,7 @@ export class Headline {
   }
 
   #show() {
-    const { alarm, text, title } = this.#isBlind ? unknown(this.#lostAt) : newsOf(this.#processes, this.#client.snapshotsDue);
+    const { alarm, text, title } = this.#isBlind ? unknown(this.#lostAt) : newsOf(this.#processes, this.#unheard);
     this.#element.dataset.alarm = alarm;
     say(this.#element, text);
     document.title = title;
@@ -65,23 +65,22 @@ const unknown = (since) => ({
   title: "(not live) Andon",
 });
 
-/** `unheard`: of so many it is not known yet how they stand. */
+/** Without the number of those that are unheard: it would be read out each time that it changes. */
 function newsOf(processes, unheard) {
   const of = (state) => processes.filter((process) => process.alarmState === state);
   const [needed, unanswered] = [of("active_unacked"), of("returned_unacked")];
   const title = needed.length > 0 ? `(${needed.length}) Andon` : "Andon";
   if (needed.length > 0) {
     const verb = needed.length === 1 ? "needs" : "need";
-    const others = unheard > 0 ? ` (not heard of yet: ${count(unheard)})` : "";
+    const others = unheard > 0 ? " (not all are heard of yet)" : "";
     return { alarm: "active_unacked", text: `${numberOf(needed)} ${verb} someone: ${namesOf(needed)}${others}`, title };
   }
-  if (unheard > 0) {
-    return { alarm: "unknown", text: `Asking how ${numberOf({ length: unheard })} stand${unheard === 1 ? "s" : ""} …`, title };
-  }
+  if (unheard > 0) return { alarm: "unknown", text: "Asking how the processes stand …", title };
   if (unanswered.length > 0) {
     return { alarm: "returned_unacked", text: `${numberOf(unanswered)} not answered: ${namesOf(unanswered)}`, title };
   }
-  return { alarm: "normal", text: processes.length === 0 ? "Processes" : "No process needs anyone", title };
+  if (processes.length === 0) return { alarm: "none", text: "Processes", title };
+  return { alarm: "normal", text: "No process needs anyone", title };
 }
 
 const numberOf = ({ length }) => (length === 1 ? "1 process" : `${count(length)} processes`);

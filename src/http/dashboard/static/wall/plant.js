@@ -14,6 +14,7 @@ const ALL_TOLD_MS = 300;
 export class Plant {
   #processes = new Map();
   #changed;
+  #client;
   #gone;
   #allTold;
   #rereads = new Rereads((id, isCurrent) => this.#read(id, isCurrent));
@@ -24,6 +25,7 @@ export class Plant {
    *   than a sample has happened
    */
   constructor(client, { changed, gone }) {
+    this.#client = client;
     this.#changed = changed;
     this.#gone = gone;
     const hear = {
@@ -46,10 +48,15 @@ export class Plant {
     return this.#processes.values();
   }
 
+  /** Of how many it is not known yet how they stand; of the others, what happened while nobody looked was told. */
+  get unheard() {
+    return this.#client.snapshotsDue.filter((id) => this.#processes.get(id)?.isOfAnotherLog ?? true).length;
+  }
+
   #hear({ type, characteristic_id: id, payload }, told) {
     let process = this.#processes.get(id);
     if (!process) {
-      if (payload.changes?.deleted || payload.changes?.retired) return this.#rereads.forget(id);
+      if (payload.changes?.deleted || payload.changes?.retired) return this.#forget(id);
       if (type === "ack_update") return; // of what is not shown
       if (type !== "snapshot") return this.#rereads.want(id); // it is new
       if (payload.characteristic.retired) return;
@@ -65,10 +72,14 @@ export class Plant {
   #keepOnly({ all, recovered, characteristic_ids: ids }) {
     if (!all || recovered === true) return;
     const known = new Set(ids);
-    for (const id of [...this.#processes.keys()]) if (!known.has(id)) this.#forget(id);
+    for (const [id, process] of [...this.#processes]) {
+      if (!known.has(id)) this.#forget(id);
+      else if (recovered === false) process.isOfAnotherLog = true;
+    }
   }
 
   #begin(process, payload) {
+    process.isOfAnotherLog = false;
     process.definition = payload.characteristic;
     process.newest = payload.newest_sample;
     const waiting = payload.open_violations.filter((violation) => violation.requires_acknowledgement);

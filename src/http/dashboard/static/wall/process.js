@@ -13,9 +13,11 @@ export class Process {
     this.definition = definition;
     this.newest = null;
     this.limits = null;
+    /** What is known here is of before a break that the server cannot tell of. */
+    this.isOfAnotherLog = false;
     /** Whether the newest judged sample signalled; null: none was judged yet. */
     this.isActive = null;
-    /** How many wait; more than are known, where the server says so. */
+    /** How many wait, at most: not all of them need be known here. */
     this.waitingTotal = 0;
     /** Who answered, when nothing has fired since. */
     this.answer = null;

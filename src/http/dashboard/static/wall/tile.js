@@ -88,9 +88,10 @@ function collecting({ collected, needed }) {
 
 function told(process, gravest) {
   if (gravest) {
-    const others = process.waitingTotal - 1;
+    const others = process.waiting.length - 1;
+    const orMore = process.waitsUnseen ? " or more" : "";
     const sentence = gravest.message.charAt(0).toUpperCase() + gravest.message.slice(1);
-    return others > 0 ? `${sentence} (+${count(others)})` : sentence;
+    return others > 0 ? `${sentence} (+${count(others)}${orMore})` : sentence;
   }
   if (process.isActive && process.answer) {
     const { user, reason } = process.answer;

@@ -22,6 +22,8 @@ const chime = new Chime();
 /** In which state each process was when it was heard of last. */
 const states = new Map();
 let most = TILES;
+/** The server has said what there is. */
+let isAnswered = false;
 
 const headline = new Headline(byId("headline"), client);
 const filter = new Filter(() => {
@@ -34,28 +36,44 @@ byId("tools").append(...filter.elements, chime.button, fullScreen);
 
 const empty = el("p", { class: "soft", id: "empty" }, "Waiting for the server …");
 const tiles = el("div", { class: "groups" });
-const rest = el("span", {});
-const more = el("p", { id: "more", hidden: true }, rest, " ", el("button", { type: "button", onclick: showMore }, `Show ${count(TILES)} more`));
+const rest = el("span", { role: "status" });
+const showMore = el("button", { type: "button", onclick: showOthers });
+const more = el("p", { id: "more", tabindex: "-1", hidden: true }, rest, " ", showMore);
 byId("wall").append(empty, tiles, more);
 const board = new Board(tiles, answer);
+const arrange = calmly(ARRANGED_EVERY_MS, place);
 
-const arrange = calmly(ARRANGED_EVERY_MS, () => {
+/** Puts on the wall what is to be seen of the plant now. */
+function place() {
   const about = [...plant.processes].filter((process) => filter.isAbout(process));
   const wanted = about.filter((process) => filter.shows(process));
   const shown = mostUrgent(wanted, most);
+  const focused = wanted.find(({ id }) => id === board.focusedId);
+  if (focused && !shown.includes(focused)) shown.push(focused); // what somebody is at stays
   board.show(shown);
-  headline.tell(about);
+  const { unheard } = plant;
+  headline.tell(about, unheard);
   filter.tellStates(about);
   filter.offerGroups(plant.processes);
   empty.hidden = wanted.length > 0;
-  if (states.size > 0) say(empty, "Nothing here matches the filter.");
-  more.hidden = shown.length === wanted.length;
-  say(rest, `The ${count(shown.length)} most urgent of ${count(wanted.length)} processes are shown.`);
-});
+  if (isAnswered) say(empty, nothingShown(unheard));
+  const left = wanted.length - shown.length;
+  more.hidden = wanted.length <= TILES;
+  say(rest, left > 0 ? `The ${count(shown.length)} most urgent of ${count(wanted.length)} processes are shown.` : `All ${count(wanted.length)} processes are shown.`);
+  showMore.hidden = left === 0;
+  say(showMore, `Show ${count(Math.min(TILES, left))} more`);
+}
 
-function showMore() {
+function nothingShown(unheard) {
+  if (unheard > 0) return "Asking how the processes stand …";
+  if (states.size > 0) return "Nothing here matches the filter.";
+  return "There are no processes yet. What samples are sent of is shown here.";
+}
+
+function showOthers() {
   most += TILES;
-  arrange();
+  place();
+  if (showMore.hidden) more.focus();
 }
 
 document.addEventListener("keydown", (event) => {
@@ -66,7 +84,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 client.on("subscribed", () => {
-  say(empty, "There are no processes yet. What samples are sent of is shown here.");
+  isAnswered = true;
   arrange();
 });
 client.on("snapshot", () => arrange()); // also one that changes nothing was waited for
