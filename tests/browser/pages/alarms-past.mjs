@@ -294,7 +294,7 @@ test("after the server was away, the list is what it is now", async (t) => {
   const { id } = await call("POST", "characteristics", definition, at);
   await call("PUT", `characteristics/${id}/control-limits`, { center_line: 10, sigma: 1 }, at);
   const { violations: [old] } = await call("POST", "samples", { characteristic_id: id, measurements: [OUT] }, at);
-  const page = await open(t, "alarms", { at: at, expectedErrors: /ERR_CONNECTION|WebSocket|50\d/ });
+  const page = await open(t, "alarms", { at, expectedErrors: /ERR_|WebSocket|50\d/ });
   await isLive(page);
   await page.locator(`#open tr[data-id="${old.violation_id}"]`).waitFor();
   await page.evaluate(() => {
